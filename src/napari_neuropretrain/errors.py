@@ -1,0 +1,49 @@
+"""Errors written for the person at the screen.
+
+Each one derives from the built-in error a caller would expect, says what was
+given, what is allowed, and what to do next.
+"""
+
+
+class NeuropretrainError(Exception):
+    """Anything this package can explain in a sentence; never a bug."""
+
+
+class ConfigError(NeuropretrainError, ValueError):
+    """A setting has a wrong name, kind or value."""
+
+
+class ImageError(NeuropretrainError, ValueError):
+    """A scan cannot be read, or cannot be used as a T1-weighted volume."""
+
+
+class CohortError(NeuropretrainError, ValueError):
+    """A participants table or dataset folder cannot be used as it is."""
+
+
+class CheckpointError(NeuropretrainError, ValueError):
+    """A model file is missing, damaged or of another kind."""
+
+
+class ContractError(CheckpointError):
+    """A scan was preprocessed differently from what the model was trained on."""
+
+
+class BrainMaskError(NeuropretrainError, RuntimeError):
+    """No plausible brain was found in a scan."""
+
+
+class RegistrationError(NeuropretrainError, RuntimeError):
+    """A scan could not be aligned with the template."""
+
+
+class DeviceError(NeuropretrainError, RuntimeError):
+    """The requested device is absent or has too little memory."""
+
+
+class MissingDependencyError(NeuropretrainError, ImportError):
+    """An optional package or a system library is not installed."""
+
+
+class Cancelled(Exception):  # noqa: N818 - a request, not an error
+    """The person asked the job to stop; raised by the report function."""

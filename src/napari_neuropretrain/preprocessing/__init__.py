@@ -1,0 +1,1 @@
+"""From a raw T1 to the volume a network sees."""
