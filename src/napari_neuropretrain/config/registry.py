@@ -1,0 +1,83 @@
+"""Named parts that are imported on first use."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One part of a catalog.
+
+    Parameters
+    ----------
+    name
+        What users type.
+    title
+        One line for people.
+    options
+        Settings class of this part.
+    target
+        ``"module:attribute"``, imported by `load` and not before.
+    """
+
+    name: str
+    title: str
+    options: type[Config]
+    target: str
+
+    def load(self) -> Any:
+        """Import the target and return it."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+class Registry:
+    """Entries of one kind by name, in the order they were added."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def register(
+        self, name: str, title: str, options: type[Config], target: str
+    ) -> Entry:
+        """Add an entry; a name that is taken is an error showing both owners."""
+        if name in self._entries:
+            raise ConfigError(
+                f"The {self.kind} '{name}' exists already: "
+                f"{self._entries[name].target}; not added: {target}."
+            )
+        entry = Entry(name, title, options, target)
+        self._entries[name] = entry
+        return entry
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            near = difflib.get_close_matches(name, self._entries, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            known = ", ".join(self._entries) or "none yet"
+            raise ConfigError(
+                f"Unknown {self.kind} '{name}'.{hint} Known: {known}."
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Registry({self.kind!r}: {', '.join(self._entries)})"
