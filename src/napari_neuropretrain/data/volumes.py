@@ -1,0 +1,290 @@
+"""One T1-weighted volume in memory, read from NIfTI, MGH/MGZ or DICOM."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
+from numpy.typing import ArrayLike, NDArray
+
+from napari_neuropretrain.data.dicom import is_dicom_folder, read_dicom_folder
+from napari_neuropretrain.data.image_checks import (
+    check_affine,
+    check_file,
+    check_holds,
+    check_intensities,
+    check_shape,
+    check_spacing,
+    check_voxel_type,
+)
+from napari_neuropretrain.data.orientation import (
+    from_canonical,
+    obliqueness_degrees,
+    spacing_of,
+    to_canonical,
+)
+from napari_neuropretrain.errors import ImageError
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mgh", ".mgz")
+"""Names of single-file volumes, in lower case."""
+
+OBLIQUE_DEGREES = 1.0
+"""From this angle on a person should know that the view is straightened."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scan in closest canonical RAS order.
+
+    Parameters
+    ----------
+    data
+        float32 voxels (X, Y, Z); the axes run to the right, front and top.
+    affine
+        Voxel to RAS mm (4, 4) of `data`.
+    path
+        File or DICOM folder it came from, if any.
+    native_affine
+        Voxel to RAS mm (4, 4) of the file's own voxel order.
+    native_shape
+        Edges in the file's own voxel order.
+    notes
+        Sentences a person should read, for example that the scan is oblique.
+    """
+
+    data: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    path: Path | None
+    native_affine: NDArray[np.float64]
+    native_shape: tuple[int, int, int]
+    notes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_native(
+        cls,
+        voxels: NDArray[Any],
+        native_affine: ArrayLike,
+        path: Path | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Volume:
+        """Make a volume of voxels (I, J, K) in any order.
+
+        Examples
+        --------
+        >>> las = np.diag([-1.0, 1.0, 1.0, 1.0])
+        >>> volume = Volume.from_native(np.arange(24.0).reshape(2, 3, 4), las)
+        >>> float(volume.data[0, 0, 0]), volume.affine[0, 0].item()
+        (12.0, 1.0)
+        """
+        native = np.asarray(native_affine, dtype=float)
+        data, affine = to_canonical(voxels, native)
+        i, j, k = voxels.shape
+        ras = np.ascontiguousarray(data, dtype=np.float32)
+        return cls(ras, affine, path, native, (i, j, k), notes)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size in mm along x, y, z."""
+        return spacing_of(self.affine)
+
+    def to_native(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Put an array on this volume's grid into the file's own voxel order.
+
+        Parameters
+        ----------
+        array
+            Any array (X, Y, Z) of the shape of `data`, for example a mask.
+
+        Raises
+        ------
+        ImageError
+            If the shapes differ.
+        """
+        if array.shape != self.data.shape:
+            raise ImageError(
+                f"An array of shape {array.shape} does not lie on the grid of "
+                f"'{self.path}', which is {self.data.shape}."
+            )
+        return np.ascontiguousarray(from_canonical(array, self.native_affine))
+
+
+def read_volume(path: str | os.PathLike[str]) -> Volume:
+    """Read one T1-weighted scan.
+
+    Parameters
+    ----------
+    path
+        A NIfTI or MGH/MGZ file, or a folder with the slices of one DICOM series.
+
+    Returns
+    -------
+    Volume
+        float32 in closest canonical RAS order. A fourth axis of length 1 is dropped.
+
+    Raises
+    ------
+    ImageError
+        If it is not one usable 3D volume; names the path and what to do.
+    """
+    path = Path(path)
+    check_file(path)
+    if path.is_dir():
+        if not is_dicom_folder(path):
+            raise ImageError(
+                f"The folder '{path}' holds no DICOM slices. Give an image file "
+                f"({', '.join(IMAGE_SUFFIXES)}) or the folder of one DICOM series."
+            )
+        voxels, affine = read_dicom_folder(path)
+        return _finish(path, voxels, affine, ())
+    if not path.name.lower().endswith(IMAGE_SUFFIXES):
+        raise ImageError(
+            f"'{path}' is not a file type that is read here. Allowed: "
+            f"{', '.join(IMAGE_SUFFIXES)}, or a folder of DICOM slices."
+        )
+    image = _open_header(path)
+    voxels, affine = _read_voxels(path, image)
+    return _finish(path, voxels, affine, _unoriented_note(path, image))
+
+
+def write_image(
+    path: str | os.PathLike[str], array: NDArray[Any], affine: ArrayLike
+) -> Path:
+    """Write a NIfTI file that is either whole or not there at all.
+
+    Parameters
+    ----------
+    path
+        Ends with ``.nii`` or ``.nii.gz``; missing folders are made.
+    array
+        Voxels (X, Y, Z). float64 is stored as float32, bool as uint8.
+    affine
+        Voxel to RAS mm (4, 4), stored as both sform and qform.
+
+    Returns
+    -------
+    Path
+        The path written.
+
+    Raises
+    ------
+    ImageError
+        If the name does not end with ``.nii`` or ``.nii.gz``.
+    """
+    path = Path(path)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise ImageError(f"'{path}' must end with .nii or .nii.gz to be written.")
+    smaller = {"f": np.float32, "b": np.uint8}.get(array.dtype.kind, array.dtype)
+    image = nib.Nifti1Image(np.asarray(array, dtype=smaller), np.asarray(affine))
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        nib.save(image, partial)
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _finish(
+    path: Path,
+    voxels: NDArray[Any],
+    affine: NDArray[np.float64],
+    notes: tuple[str, ...],
+) -> Volume:
+    check_affine(path, affine)
+    volume = Volume.from_native(voxels, affine, path, notes)
+    check_intensities(path, volume.data)
+    angle = obliqueness_degrees(affine)
+    if angle <= OBLIQUE_DEGREES:
+        return volume
+    note = f"'{path}' is oblique by {angle:.1f} degrees; a viewer shows it straightened."
+    return replace(volume, notes=(*notes, note))
+
+
+def _open_header(path: Path) -> SpatialImage:
+    """Open `path` lazily and check everything its header says."""
+    try:
+        image = nib.load(path, mmap=False)
+        raw_spacing = _raw_spacing(path, image)
+    except EOFError:
+        raise ImageError(
+            f"The file '{path}' ends inside its header. The copy or download was "
+            "interrupted; do it again."
+        ) from None
+    except (OSError, zlib.error, ImageFileError, HeaderDataError, ValueError) as error:
+        raise ImageError(
+            f"'{path}' is not a readable {_format_name(path)} file ({error}). Check "
+            "that it is what its name says, or copy it again."
+        ) from None
+    if not isinstance(image, SpatialImage):
+        raise ImageError(f"'{path}' does not hold voxels. Give a T1-weighted volume.")
+    check_shape(path, image.shape)
+    check_voxel_type(path, image.get_data_dtype())
+    check_spacing(path, raw_spacing)
+    check_affine(path, np.asarray(image.affine, dtype=float))
+    bytes_each = image.get_data_dtype().itemsize
+    voxels = math.prod(int(edge) for edge in image.shape)
+    check_holds(path, int(image.dataobj.offset) + voxels * bytes_each)
+    return image
+
+
+def _raw_spacing(path: Path, image: Any) -> tuple[float, ...]:
+    """Return voxel sizes as stored; nibabel repairs bad ones while loading."""
+    header = type(image.header)
+    if not isinstance(image, nib.Nifti1Pair):
+        return tuple(float(size) for size in image.header["delta"])
+    with nib.openers.ImageOpener(path, "rb") as stream:
+        raw = header.from_fileobj(stream, check=False)
+    return tuple(float(size) for size in raw["pixdim"][1:4])
+
+
+def _read_voxels(
+    path: Path, image: Any
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return scaled float32 voxels (I, J, K) and the affine."""
+    stored = image.dataobj
+    try:
+        voxels = stored.get_unscaled()
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ImageError(
+            f"The voxels of '{path}' cannot be read ({error}). Copy it again."
+        ) from None
+    # Values beyond float32 become infinite here, and are refused afterwards.
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = voxels.reshape(voxels.shape[:3]).astype(np.float32)
+        # nibabel would scale in float64, which doubles the memory.
+        if stored.slope != 1:
+            scaled *= np.float32(stored.slope)
+        if stored.inter != 0:
+            scaled += np.float32(stored.inter)
+    return scaled, np.asarray(image.affine, dtype=float)
+
+
+def _unoriented_note(path: Path, image: SpatialImage) -> tuple[str, ...]:
+    """Say so when a NIfTI file has neither sform nor qform."""
+    if not isinstance(image, nib.Nifti1Pair):
+        return ()
+    if int(image.header["sform_code"]) or int(image.header["qform_code"]):
+        return ()
+    return (
+        f"'{path}' does not say how it is oriented (sform and qform codes are 0); "
+        "it is taken as LAS, so left and right may be swapped. Convert it again "
+        "from DICOM if that matters.",
+    )
+
+
+def _format_name(path: Path) -> str:
+    return "MGH" if path.name.lower().endswith((".mgh", ".mgz")) else "NIfTI"
