@@ -210,7 +210,7 @@ def _finish(
     angle = obliqueness_degrees(affine)
     if angle <= OBLIQUE_DEGREES:
         return volume
-    note = f"'{path}' is oblique by {angle:.1f} degrees; a viewer shows it straightened."
+    note = f"'{path}' is oblique by {angle:.1f} degrees; it is shown straightened."
     return replace(volume, notes=(*notes, note))
 
 
