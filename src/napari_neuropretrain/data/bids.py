@@ -29,8 +29,9 @@ def find_bids_images(root: Path) -> tuple[dict[str, list[Path]], Kind]:
     Returns
     -------
     tuple
-        Images by folder (``"sub-01/ses-02"``), and whether they are ``"preprocessed"`` by
-        this package or ``"raw"``. Empty for a folder that is not BIDS.
+        Images by folder (``"sub-01/ses-02"``), and whether they are
+        ``"preprocessed"`` by this package or ``"raw"``. Empty for a folder that is
+        not BIDS.
     """
     files = [
         file
