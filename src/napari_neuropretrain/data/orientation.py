@@ -129,7 +129,8 @@ def from_canonical(data: Array, native_affine: ArrayLike) -> Array:
     [0, 2, 4]
     """
     native = io_orientation(np.asarray(native_affine, dtype=float))
-    return apply_orientation(data, ornt_transform(_RAS, native))
+    moved: Array = apply_orientation(data, ornt_transform(_RAS, native))
+    return moved
 
 
 def to_napari(data: Array, affine: ArrayLike) -> NapariPlacement:
@@ -193,7 +194,8 @@ def from_channels_first(data: Array) -> Array:
     >>> from_channels_first(np.zeros((1, 4, 5, 6))).shape
     (4, 5, 6)
     """
-    return data[0]
+    first: Array = data[0]
+    return first
 
 
 def swap_ras_lps(affine: ArrayLike) -> Affine:
@@ -204,7 +206,8 @@ def swap_ras_lps(affine: ArrayLike) -> Affine:
     >>> swap_ras_lps(np.eye(4)).diagonal().tolist()
     [-1.0, -1.0, 1.0, 1.0]
     """
-    return _FLIP @ np.asarray(affine, dtype=float)
+    swapped: Affine = _FLIP @ np.asarray(affine, dtype=float)
+    return swapped
 
 
 def swap_ras_lps_transform(transform: ArrayLike) -> Affine:
@@ -217,7 +220,8 @@ def swap_ras_lps_transform(transform: ArrayLike) -> Affine:
     >>> swap_ras_lps_transform(shift)[:3, 3].tolist()
     [-1.0, -2.0, 3.0]
     """
-    return _FLIP @ np.asarray(transform, dtype=float) @ _FLIP
+    swapped: Affine = _FLIP @ np.asarray(transform, dtype=float) @ _FLIP
+    return swapped
 
 
 def to_itk(affine: ArrayLike) -> ItkGeometry:

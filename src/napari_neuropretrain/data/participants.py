@@ -13,6 +13,7 @@ from napari_neuropretrain.data.bids import (
 )
 from napari_neuropretrain.data.cohort import Cohort, Kind, Scan, bids_label
 from napari_neuropretrain.data.dicom import is_dicom_folder
+from napari_neuropretrain.data.image_files import IMAGE_SUFFIXES
 from napari_neuropretrain.data.labels import binary_labels, numeric_labels
 from napari_neuropretrain.data.tables import (
     PATH_COLUMNS,
@@ -22,7 +23,6 @@ from napari_neuropretrain.data.tables import (
     read_table,
     scans_of_table,
 )
-from napari_neuropretrain.data.volumes import IMAGE_SUFFIXES
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.progress import Failure
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
-import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
 from numpy.typing import ArrayLike, NDArray
 
 from napari_neuropretrain.data.dicom import is_dicom_folder, read_dicom_folder
 from napari_neuropretrain.data.image_checks import (
     check_affine,
     check_file,
-    check_holds,
     check_intensities,
-    check_shape,
-    check_spacing,
-    check_voxel_type,
+)
+from napari_neuropretrain.data.image_files import (
+    IMAGE_SUFFIXES,
+    open_image,
+    read_voxels,
+    unoriented_note,
 )
 from napari_neuropretrain.data.orientation import (
     from_canonical,
@@ -32,9 +30,6 @@ from napari_neuropretrain.data.orientation import (
     to_canonical,
 )
 from napari_neuropretrain.errors import ImageError
-
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mgh", ".mgz")
-"""Names of single-file volumes, in lower case."""
 
 OBLIQUE_DEGREES = 1.0
 """From this angle on a person should know that the view is straightened."""
@@ -149,9 +144,9 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
             f"'{path}' is not a file type that is read here. Allowed: "
             f"{', '.join(IMAGE_SUFFIXES)}, or a folder of DICOM slices."
         )
-    image = _open_header(path)
-    voxels, affine = _read_voxels(path, image)
-    return _finish(path, voxels, affine, _unoriented_note(path, image))
+    image = open_image(path)
+    voxels, affine = read_voxels(path, image)
+    return _finish(path, voxels, affine, unoriented_note(path, image))
 
 
 def write_image(
@@ -212,79 +207,3 @@ def _finish(
         return volume
     note = f"'{path}' is oblique by {angle:.1f} degrees; it is shown straightened."
     return replace(volume, notes=(*notes, note))
-
-
-def _open_header(path: Path) -> SpatialImage:
-    """Open `path` lazily and check everything its header says."""
-    try:
-        image = nib.load(path, mmap=False)
-        raw_spacing = _raw_spacing(path, image)
-    except EOFError:
-        raise ImageError(
-            f"The file '{path}' ends inside its header. The copy or download was "
-            "interrupted; do it again."
-        ) from None
-    except (OSError, zlib.error, ImageFileError, HeaderDataError, ValueError) as error:
-        raise ImageError(
-            f"'{path}' is not a readable {_format_name(path)} file ({error}). Check "
-            "that it is what its name says, or copy it again."
-        ) from None
-    if not isinstance(image, SpatialImage):
-        raise ImageError(f"'{path}' does not hold voxels. Give a T1-weighted volume.")
-    check_shape(path, image.shape)
-    check_voxel_type(path, image.get_data_dtype())
-    check_spacing(path, raw_spacing)
-    check_affine(path, np.asarray(image.affine, dtype=float))
-    bytes_each = image.get_data_dtype().itemsize
-    voxels = math.prod(int(edge) for edge in image.shape)
-    check_holds(path, int(image.dataobj.offset) + voxels * bytes_each)
-    return image
-
-
-def _raw_spacing(path: Path, image: Any) -> tuple[float, ...]:
-    """Return voxel sizes as stored; nibabel repairs bad ones while loading."""
-    header = type(image.header)
-    if not isinstance(image, nib.Nifti1Pair):
-        return tuple(float(size) for size in image.header["delta"])
-    with nib.openers.ImageOpener(path, "rb") as stream:
-        raw = header.from_fileobj(stream, check=False)
-    return tuple(float(size) for size in raw["pixdim"][1:4])
-
-
-def _read_voxels(
-    path: Path, image: Any
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return scaled float32 voxels (I, J, K) and the affine."""
-    stored = image.dataobj
-    try:
-        voxels = stored.get_unscaled()
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ImageError(
-            f"The voxels of '{path}' cannot be read ({error}). Copy it again."
-        ) from None
-    # Values beyond float32 become infinite here, and are refused afterwards.
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = voxels.reshape(voxels.shape[:3]).astype(np.float32)
-        # nibabel would scale in float64, which doubles the memory.
-        if stored.slope != 1:
-            scaled *= np.float32(stored.slope)
-        if stored.inter != 0:
-            scaled += np.float32(stored.inter)
-    return scaled, np.asarray(image.affine, dtype=float)
-
-
-def _unoriented_note(path: Path, image: SpatialImage) -> tuple[str, ...]:
-    """Say so when a NIfTI file has neither sform nor qform."""
-    if not isinstance(image, nib.Nifti1Pair):
-        return ()
-    if int(image.header["sform_code"]) or int(image.header["qform_code"]):
-        return ()
-    return (
-        f"'{path}' does not say how it is oriented (sform and qform codes are 0); "
-        "it is taken as LAS, so left and right may be swapped. Convert it again "
-        "from DICOM if that matters.",
-    )
-
-
-def _format_name(path: Path) -> str:
-    return "MGH" if path.name.lower().endswith((".mgh", ".mgz")) else "NIfTI"

@@ -1,0 +1,104 @@
+"""Small scans and cohorts that many tests share."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Tilted by 12 degrees about x and 5 about z, non-cubic voxels, L-P-S axis codes.
+OBLIQUE_AFFINE = np.array(
+    [
+        [-0.9962, 0.1705, 0.0181, 20.0],
+        [-0.0872, -1.9488, -0.2071, 35.0],
+        [0.0, -0.4158, 0.9781, -10.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+)
+
+
+@pytest.fixture
+def oblique_voxels() -> NDArray[np.float32]:
+    """A 32^3 array in which every voxel differs from every other."""
+    order = np.random.default_rng(0).permutation(32**3)
+    return order.reshape(32, 32, 32).astype(np.float32)
+
+
+@pytest.fixture
+def oblique_image(tmp_path: Path, oblique_voxels: NDArray[np.float32]) -> Path:
+    """A 32^3 NIfTI file with an oblique affine."""
+    path = tmp_path / "oblique_T1w.nii.gz"
+    nib.save(nib.Nifti1Image(oblique_voxels, OBLIQUE_AFFINE), path)
+    return path
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real scans beside the repository, or a skipped test."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real scans are missing: there is no folder {SHARED_DATA}")
+    return SHARED_DATA
+
+
+def save_random_scan(path: Path, seed: int, edge: int = 32) -> Path:
+    """Write a scan of random voxels, edge^3 at 2 mm."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.random.default_rng(seed).integers(1, 200, (edge, edge, edge))
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -float(edge)
+    nib.save(nib.Nifti1Image(voxels.astype(np.uint8), affine), path)
+    return path
+
+
+def save_table(path: Path, rows: Rows) -> Path:
+    """Write rows as TSV or CSV, by the suffix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def write_scan() -> Callable[..., Path]:
+    """``write_scan(path, seed, edge=32)`` writes a random scan."""
+    return save_random_scan
+
+
+@pytest.fixture
+def write_table() -> Callable[[Path, Rows], Path]:
+    """``write_table(path, rows)`` writes dicts as TSV or CSV."""
+    return save_table
+
+
+@pytest.fixture
+def six_participants(tmp_path: Path) -> Path:
+    """A BIDS dataset of six tiny random scans with age, sex and diagnosis."""
+    root = tmp_path / "six"
+    ages = (31.5, 44.0, 52.25, 63.0, 71.5, 80.0)
+    rows = [
+        {
+            "participant_id": f"sub-{number:02d}",
+            "age": age,
+            "sex": "FM"[number % 2],
+            "diagnosis": "CN" if number <= 3 else "AD",
+        }
+        for number, age in enumerate(ages, start=1)
+    ]
+    for number, row in enumerate(rows):
+        name = row["participant_id"]
+        save_random_scan(root / f"{name}/anat/{name}_T1w.nii.gz", seed=number)
+    save_table(root / "participants.tsv", rows)
+    return root
