@@ -19,15 +19,17 @@ _ROOT = "napari_neuropretrain."
 BACKBONES = Registry("backbone")
 BACKBONES.register(
     "densenet121",
-    "DenseNet121-3D, the paper's CNN (11.2 M parameters)",
+    "DenseNet121-3D, the paper's CNN",
     DenseNet121Options,
     _ROOT + "backbones.densenet:build_densenet",
+    parameters=11_243_649,
 )
 BACKBONES.register(
     "tiny_densenet",
-    "Tiny-DenseNet, three blocks of growth 16 (1.5 M parameters)",
+    "Tiny-DenseNet, three blocks of growth 16",
     TinyDenseNetOptions,
     _ROOT + "backbones.densenet:build_densenet",
+    parameters=1_462_873,
 )
 
 TASKS = Registry("task")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari_neuropretrain.config.base import Config
@@ -26,12 +26,15 @@ class Entry:
         Settings class of this part.
     target
         ``"module:attribute"``, imported by `load` and not before.
+    facts
+        What listings show besides, such as the parameter count.
     """
 
     name: str
     title: str
     options: type[Config]
     target: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Import the target and return it."""
@@ -47,7 +50,12 @@ class Registry:
         self._entries: dict[str, Entry] = {}
 
     def register(
-        self, name: str, title: str, options: type[Config], target: str
+        self,
+        name: str,
+        title: str,
+        options: type[Config],
+        target: str,
+        **facts: Any,
     ) -> Entry:
         """Add an entry; a name that is taken is an error showing both owners."""
         if name in self._entries:
@@ -55,7 +63,7 @@ class Registry:
                 f"The {self.kind} '{name}' exists already: "
                 f"{self._entries[name].target}; not added: {target}."
             )
-        entry = Entry(name, title, options, target)
+        entry = Entry(name, title, options, target, facts)
         self._entries[name] = entry
         return entry
 

@@ -1,0 +1,113 @@
+"""Flags of a job, made from its settings class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import annotated_types as bounds
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+from pydantic.fields import FieldInfo
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.catalog import CATALOGS
+from napari_neuropretrain.errors import ConfigError
+
+
+class FlagHelp(DefaultHelpFormatter):  # type: ignore[misc, unused-ignore]
+    """Shows the default of a flag, and no Python types."""
+
+    def _get_help_string(self, action: Any) -> str:
+        text = str(action.help or "")
+        if action.default in (None, "", "==SUPPRESS=="):
+            return text
+        return text + " (default: %(default)s)"
+
+
+class FlagParser(ArgumentParser):  # type: ignore[misc, unused-ignore]
+    """Raises `ConfigError` instead of leaving, and names the flag."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Turn a parser's complaint into a sentence."""
+        text = re.sub(
+            r'Parser key "([\w.]+)"', lambda found: _flag(found.group(1)), message
+        )
+        raise ConfigError(f"{text}\nSee: {self.prog} --help")
+
+
+def flag_parser(job: str, config: type[Config]) -> FlagParser:
+    """Build the parser of a job: ``--config`` and one flag for each setting."""
+    parser = FlagParser(
+        prog=f"neuropretrain {job}",
+        description=config.__doc__,
+        allow_abbrev=False,
+        formatter_class=FlagHelp,
+        print_config=None,
+    )
+    parser.add_argument(
+        "--config",
+        action="config",
+        help="YAML file with any of the settings below; flags after it win",
+    )
+    for name, field in config.model_fields.items():
+        required = field.is_required()
+        parser.add_argument(
+            _flag(name),
+            type=_kind(field),
+            default=None if required else _shown(field.default),
+            help=_help(field) + (" (required)" if required else ""),
+        )
+    return parser
+
+
+def parse_flags(job: str, config: type[Config], arguments: Sequence[str]) -> Config:
+    """Read the settings of a job from its command-line arguments.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each wrong flag.
+    """
+    parser = flag_parser(job, config)
+    # Only what was typed: the defaults live in the settings class alone.
+    given = parser.parse_args(list(arguments), defaults=False).as_dict()
+    given.pop("config", None)
+    values = {name: value for name, value in given.items() if value is not None}
+    try:
+        return config.parse(values, source="the command line")
+    except ConfigError as error:
+        text = re.sub(r"(?m)^  (\w+)", lambda found: "  " + _flag(found[1]), str(error))
+        raise ConfigError(f"{text}\nSee: neuropretrain {job} --help") from None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _kind(field: FieldInfo) -> Any:
+    if _catalog(field):
+        return str | dict[str, Any]
+    return str if field.annotation is Path else field.annotation
+
+
+def _shown(default: Any) -> Any:
+    return str(default) if isinstance(default, Path) else default
+
+
+def _catalog(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("catalog", "")) if isinstance(extra, dict) else ""
+
+
+def _help(field: FieldInfo) -> str:
+    text = (field.description or "").rstrip(".").replace("%", "%%")
+    if catalog := _catalog(field):
+        names = ", ".join(entry.name for entry in CATALOGS[catalog])
+        return f"{text}: {names}"
+    low = [str(m.ge) for m in field.metadata if isinstance(m, bounds.Ge)]
+    low += [f"over {m.gt}" for m in field.metadata if isinstance(m, bounds.Gt)]
+    high = [str(m.le) for m in field.metadata if isinstance(m, bounds.Le)]
+    high += [f"under {m.lt}" for m in field.metadata if isinstance(m, bounds.Lt)]
+    return f"{text} [{low[0]} to {high[0]}]" if low and high else text

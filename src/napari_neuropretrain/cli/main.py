@@ -1,0 +1,94 @@
+"""The command ``neuropretrain``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_neuropretrain import __version__
+from napari_neuropretrain.cli.catalogs import run_list
+from napari_neuropretrain.cli.console import Console
+from napari_neuropretrain.cli.doctor import run_doctor
+from napari_neuropretrain.cli.flags import parse_flags
+from napari_neuropretrain.config.jobs import JOBS
+from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
+from napari_neuropretrain.runs import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    EXIT_USAGE,
+    execute,
+    request_stop,
+)
+
+_OTHERS = {
+    "list": ("List backbones, methods, tasks, tunings, sources, devices", run_list),
+    "doctor": ("Check this installation and this machine", run_doctor),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0: all done; 1: failed, or something in a cohort failed; 2: wrong usage or
+    settings; 3: stopped by the user.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(_overview())
+        return EXIT_DONE if given else EXIT_USAGE
+    if given[0] in ("-V", "--version"):
+        print(f"napari-neuropretrain {__version__}")
+        return EXIT_DONE
+    command, rest = given[0], given[1:]
+    try:
+        if command in _OTHERS:
+            return _OTHERS[command][1](rest)
+        return _run_job(command, rest)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except NeuropretrainError as error:
+        print(f"Failed: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except Cancelled:
+        print("Stopped; what was finished is kept.", file=sys.stderr)
+        return EXIT_STOPPED
+
+
+def _run_job(job: str, arguments: Sequence[str]) -> int:
+    if job not in JOBS:
+        known = ", ".join([entry.name for entry in JOBS] + list(_OTHERS))
+        raise ConfigError(f"Unknown command '{job}'. Known: {known}.")
+    config = parse_flags(job, JOBS[job].options, arguments)
+    console = Console()
+    _stop_on_interrupt(Path(getattr(config, "output")))  # noqa: B009
+    outcome = execute(JOBS, job, config, console)
+    console.close(outcome)
+    return EXIT_FAILED if outcome.failures else EXIT_DONE
+
+
+def _stop_on_interrupt(folder: Path) -> None:
+    """Let the first Ctrl-C ask the job to stop cleanly; the second one kills."""
+
+    def ask(signum: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("\nStopping... press Ctrl-C again to kill.", file=sys.stderr)
+        request_stop(folder)
+
+    signal.signal(signal.SIGINT, ask)
+
+
+def _overview() -> str:
+    rows = [(entry.name, entry.title) for entry in JOBS]
+    rows += [(name, title) for name, (title, _) in _OTHERS.items()]
+    listing = "\n".join(f"  {name:<18}{title}" for name, title in rows)
+    return (
+        "usage: neuropretrain COMMAND [--config FILE] [flags]\n\n"
+        "Learn from T1-weighted brain MRI.\n\n"
+        f"commands:\n{listing}\n\n"
+        "neuropretrain COMMAND --help lists the flags of a command.\n"
+        "For research use only."
+    )
