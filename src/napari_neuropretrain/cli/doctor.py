@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes.util
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from napari_neuropretrain import __version__
+from napari_neuropretrain.cli.system_packages import install_line, missing_packages
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.resources import resource_path
 
@@ -21,17 +21,6 @@ NEEDED = (
     "scikit-learn", "pydantic", "safetensors",
 )  # fmt: skip
 FOR_THE_PLUGIN = ("napari", "qtpy", "superqt", "magicgui", "PyQt6")
-LINUX_LIBRARIES = {
-    "GL": "libgl1",
-    "EGL": "libegl1",
-    "dbus-1": "libdbus-1-3",
-    "fontconfig": "libfontconfig1",
-    "xkbcommon-x11": "libxkbcommon-x11-0",
-    "xcb-cursor": "libxcb-cursor0",
-    "xcb-icccm": "libxcb-icccm4",
-    "xcb-keysyms": "libxcb-keysyms1",
-    "xcb-shape": "libxcb-shape0",
-}
 LOW_MEMORY_GIB, LOW_DISK_GIB = 6.0, 5.0
 
 
@@ -101,16 +90,10 @@ def _check_resources(problems: list[str]) -> None:
 
 
 def _missing_libraries() -> list[str]:
-    if not sys.platform.startswith("linux"):
+    missing = missing_packages(for_tests=False)
+    if not missing:
         return []
-    packages = [
-        package
-        for library, package in LINUX_LIBRARIES.items()
-        if ctypes.util.find_library(library) is None
-    ]
-    if not packages:
-        return []
-    line = f"sudo apt-get install -y --no-install-recommends {' '.join(packages)}"
+    line = install_line(missing)
     return [f"the napari plugin needs system libraries; on Debian, type: {line}"]
 
 

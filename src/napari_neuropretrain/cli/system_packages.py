@@ -1,7 +1,8 @@
-"""Install, or name, the system packages that the plugin tests need on Linux.
+"""Install, or name, the system packages that the plugin and its tests need on Linux.
 
-On Debian and Ubuntu as root the missing ones are installed; elsewhere the exact
-line to type is printed. The tests themselves skip, and say so, without them.
+Run as a script before the tests: on Debian and Ubuntu as root the missing ones are
+installed; elsewhere the exact line to type is printed, and the tests in a real
+viewer skip and say so. It needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-# Package by the library or program that shows it is there.
+# Debian package by the library or program that shows it is there.
 LIBRARIES = {
     "GL": "libgl1",
     "EGL": "libegl1",
@@ -25,17 +26,24 @@ LIBRARIES = {
     "xcb-keysyms": "libxcb-keysyms1",
     "xcb-shape": "libxcb-shape0",
 }
-PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth"}
+PROGRAMS_FOR_TESTS = {"Xvfb": "xvfb", "xauth": "xauth"}
 INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
 
 
-def missing_packages() -> list[str]:
+def missing_packages(for_tests: bool = True) -> list[str]:
     """Name the Debian packages that are not there; empty off Linux."""
     if not sys.platform.startswith("linux"):
         return []
     libraries = [p for name, p in LIBRARIES.items() if not _has_library(name)]
-    programs = [p for name, p in PROGRAMS.items() if shutil.which(name) is None]
+    if not for_tests:
+        return libraries
+    programs = [p for name, p in PROGRAMS_FOR_TESTS.items() if shutil.which(name) is None]
     return programs + libraries
+
+
+def install_line(packages: list[str]) -> str:
+    """Return the line that installs `packages` on Debian and Ubuntu."""
+    return " ".join(["sudo", *INSTALL, *packages])
 
 
 def _has_library(name: str) -> bool:
@@ -54,15 +62,14 @@ def _has_library(name: str) -> bool:
 def main() -> None:
     """Install what is missing, or print how to."""
     if "--print" in sys.argv:
-        print(*INSTALL, *PROGRAMS.values(), *LIBRARIES.values())
+        print(*INSTALL, *PROGRAMS_FOR_TESTS.values(), *LIBRARIES.values())
         return
     missing = missing_packages()
     if not missing:
         return
-    line = " ".join([*INSTALL, *missing])
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     if is_root and shutil.which("apt-get"):
-        print(f"Installing system packages for the plugin tests: {line}", flush=True)
+        print(f"Installing system packages for the plugin tests: {missing}", flush=True)
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
         subprocess.run([*INSTALL, *missing], env=environment, check=False)
@@ -70,7 +77,7 @@ def main() -> None:
     if missing:
         print(
             "The tests in a real viewer will be skipped: system packages are "
-            f"missing. Type:\n\n    sudo {' '.join([*INSTALL, *missing])}\n",
+            f"missing. Type:\n\n    {install_line(missing)}\n",
             flush=True,
         )
 
