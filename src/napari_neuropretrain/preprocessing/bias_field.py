@@ -1,0 +1,81 @@
+"""Remove the slow shading of the receive coil (N4)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_neuropretrain.data.orientation import spacing_of
+from napari_neuropretrain.errors import ImageError
+
+WORKING_VOXEL_MM = 8.0
+"""The field is fitted on voxels of about this size: it is smooth over 20 mm."""
+ITERATIONS = (50, 50, 30, 20)
+CONVERGENCE = 1e-3
+
+
+def correct_bias_field(
+    data: NDArray[np.float32],
+    brain_mask: NDArray[np.bool_],
+    affine: ArrayLike,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """Divide a scan by the bias field that N4 finds in its brain.
+
+    N4 (Tustison et al., IEEE TMI 2010, doi:10.1109/TMI.2010.2046908) with the four
+    levels that ANTs uses, from SimpleITK: the same ITK filter that ANTs wraps, which
+    imports in a tenth of the time and takes its number of threads per call.
+
+    Parameters
+    ----------
+    data
+        Scan (X, Y, Z).
+    brain_mask
+        Brain of the scan, on the same grid.
+    affine
+        Voxel to RAS mm (4, 4).
+    threads
+        CPU threads.
+
+    Returns
+    -------
+    NDArray
+        Corrected scan (X, Y, Z), with the mean brain intensity it had before.
+
+    Raises
+    ------
+    ImageError
+        If the mask is empty.
+    """
+    if not brain_mask.any():
+        raise ImageError("The bias field needs a brain mask, and this one is empty.")
+    # N4 takes logarithms; interpolated scans may dip below zero.
+    positive = data - min(float(data.min()), 0.0)
+    usable = brain_mask & (positive > 0)
+    field = _field(positive, usable, spacing_of(affine), threads)
+    corrected = positive / field
+    corrected *= positive[brain_mask].mean() / corrected[brain_mask].mean()
+    return np.asarray(corrected, dtype=np.float32)
+
+
+def _field(
+    data: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return the multiplicative field (X, Y, Z) around 1."""
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(data.T))
+    inside = SimpleITK.GetImageFromArray(np.ascontiguousarray(mask.T).astype(np.uint8))
+    image.SetSpacing(spacing_mm)
+    inside.SetSpacing(spacing_mm)
+    steps = [max(1, round(WORKING_VOXEL_MM / size)) for size in spacing_mm]
+    n4 = SimpleITK.N4BiasFieldCorrectionImageFilter()
+    n4.SetNumberOfThreads(threads)
+    n4.SetMaximumNumberOfIterations(ITERATIONS)
+    n4.SetConvergenceThreshold(CONVERGENCE)
+    n4.Execute(SimpleITK.Shrink(image, steps), SimpleITK.Shrink(inside, steps))
+    log_field = SimpleITK.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
+    return np.exp(np.asarray(log_field, dtype=np.float32))

@@ -1,0 +1,152 @@
+"""The job ``preprocess``: a cohort of raw scans becomes a derivatives folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.jobs import PreprocessConfig
+from napari_neuropretrain.data.participants import Cohort, read_cohort
+from napari_neuropretrain.errors import CohortError
+from napari_neuropretrain.preprocessing.cohort_tables import (
+    write_description,
+    write_participants,
+    write_record,
+)
+from napari_neuropretrain.preprocessing.scan_task import (
+    ScanRecord,
+    ScanTask,
+    run_task,
+)
+from napari_neuropretrain.preprocessing.worker_pool import run_parallel
+from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+
+
+def preprocess(config: PreprocessConfig, report: Report) -> Outcome:
+    """Preprocess every scan of a cohort; done ones are skipped, bad ones listed.
+
+    Parameters
+    ----------
+    config
+        Settings of the job.
+    report
+        Hears ``item_done`` or ``item_failed`` for each scan; raises `Cancelled` to
+        stop between two steps.
+
+    Raises
+    ------
+    CohortError
+        If there is nothing to do: no scan, or scans that are preprocessed already.
+    """
+    cohort = read_cohort(config.input)
+    records = preprocess_cohort(
+        cohort,
+        config.output,
+        config.contract,
+        report,
+        workers=config.workers,
+        threads=config.threads,
+        overwrite=config.overwrite,
+    )
+    failures = list_failures(records, cohort)
+    usable = sum(record.status != "failed" for record in records)
+    skipped = sum(record.status == "skipped" for record in records)
+    message = f"{usable} of {usable + len(failures)} scans are preprocessed"
+    message += f" ({skipped} were done before)." if skipped else "."
+    output = str(config.output)
+    report(Progress("result", message, values={"kind": "derivatives", "path": output}))
+    return Outcome(message, failures, {"derivatives": output})
+
+
+def preprocess_cohort(
+    cohort: Cohort,
+    output: Path,
+    contract: PreprocessingContract,
+    report: Report,
+    workers: int = 1,
+    threads: int = 1,
+    overwrite: bool = False,
+) -> list[ScanRecord]:
+    """Preprocess the scans of a raw cohort into `output`.
+
+    Parameters
+    ----------
+    cohort
+        Raw scans.
+    output
+        Root of the derivatives; what is done there already is kept.
+    contract
+        How.
+    report
+        Hears ``item_done`` or ``item_failed`` for each scan.
+    workers, threads
+        Processes, and CPU threads of each.
+    overwrite
+        Do every scan again.
+
+    Returns
+    -------
+    list of ScanRecord
+        One a scan, sorted as in the cohort; also written as ``preprocess.tsv``.
+
+    Raises
+    ------
+    CohortError
+        If the scans are preprocessed already.
+    """
+    if cohort.kind == "preprocessed":
+        raise CohortError(
+            f"The scans in '{cohort.root}' are preprocessed already. Give the raw "
+            "scans, or use this folder as it is."
+        )
+    for note in cohort.notes:
+        report(Progress("warning", note))
+    write_description(output)
+    write_participants(output, cohort.scans)
+    tasks = [
+        ScanTask(scan, output, contract, threads, overwrite) for scan in cohort.scans
+    ]
+    records: list[ScanRecord] = []
+    try:
+        for record in _run(tasks, workers, report):
+            records.append(record)
+            _tell(record, len(records), len(tasks), report)
+    finally:  # also when it was stopped
+        write_record(output, records, cohort.problems)
+    return sorted(records, key=lambda record: record.scan.key)
+
+
+def list_failures(records: Sequence[ScanRecord], cohort: Cohort) -> tuple[Failure, ...]:
+    """Return the scans that failed, after the problems of the cohort itself."""
+    failed = [
+        Failure(record.scan.key, record.reason)
+        for record in records
+        if record.status == "failed"
+    ]
+    return (*cohort.problems, *failed)
+
+
+def _run(tasks: list[ScanTask], workers: int, report: Report) -> Iterator[ScanRecord]:
+    if workers > 1 and len(tasks) > 1:
+        yield from run_parallel(tasks, workers, report)
+        return
+    for task in tasks:
+        yield run_task(task, report)
+
+
+def _tell(record: ScanRecord, step: int, total: int, report: Report) -> None:
+    key = record.scan.key
+    for note in record.notes:
+        report(Progress("warning", note))
+    if record.trace:
+        report(Progress("warning", f"Unexpected error in {key}:\n{record.trace}"))
+    values = {"item": key, "status": record.status, **(record.quality or {})}
+    if record.status == "failed":
+        message = f"{key}: {record.reason}"
+        report(Progress("item_failed", message, step, total, values))
+        return
+    values["path"] = str(record.image)
+    how = "was done before" if record.status == "skipped" else "done"
+    message = f"{key}: {how} ({record.seconds:.1f} s)"
+    report(Progress("item_done", message, step, total, values))

@@ -1,0 +1,144 @@
+"""From a raw scan to what a network sees, one step after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.data.template import Template, load_template, template_grid
+from napari_neuropretrain.data.volumes import Volume
+from napari_neuropretrain.errors import BrainMaskError
+from napari_neuropretrain.preprocessing.bias_field import correct_bias_field
+from napari_neuropretrain.preprocessing.brain_mask import segment_brain
+from napari_neuropretrain.preprocessing.intensity import zscore_brain
+from napari_neuropretrain.preprocessing.registration import (
+    check_registration,
+    register_to_template,
+)
+from napari_neuropretrain.preprocessing.resampling import resample, resample_mask
+from napari_neuropretrain.progress import Progress, Report
+
+MASK_ML = (400.0, 2500.0)
+"""A brain outside this range is a failed mask, or not a human brain."""
+REGISTRATION_EDGE, REGISTRATION_SPACING_MM = 96, 2.0
+"""192 mm hold the whole template, whatever the contract crops."""
+STEPS = ("brain mask", "bias field", "registration", "resampling", "intensity")
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessed:
+    """One scan, ready for a network.
+
+    Parameters
+    ----------
+    image
+        float32 (X, Y, Z) on the contract's grid: z-score in the brain, 0 outside.
+    affine
+        Voxel to template RAS mm (4, 4) of `image` and `brain_mask`.
+    brain_mask
+        Brain on the contract's grid.
+    scan_mask
+        Brain on the scan's own grid, in canonical order.
+    transform
+        Scan RAS mm to template RAS mm (4, 4).
+    details
+        Seconds per step, mask volume in mL, Dice, correlation.
+    """
+
+    image: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    brain_mask: NDArray[np.bool_]
+    scan_mask: NDArray[np.bool_]
+    transform: NDArray[np.float64]
+    details: dict[str, Any]
+
+
+def preprocess_scan(
+    volume: Volume, contract: PreprocessingContract, report: Report, threads: int = 1
+) -> Preprocessed:
+    """Mask, correct, align, resample once, and normalise one scan.
+
+    Parameters
+    ----------
+    volume
+        The raw scan.
+    contract
+        Grid of the result.
+    report
+        Told before each step; raises `Cancelled` to stop.
+    threads
+        CPU threads.
+
+    Raises
+    ------
+    BrainMaskError
+        If the brain mask has an impossible volume.
+    RegistrationError
+        If the scan does not fit the template.
+    """
+    clock = _Clock(report)
+    with clock.step("brain mask"):
+        scan_mask = segment_brain(volume.data, volume.affine, threads=threads)
+        mask_ml = _check_mask(scan_mask, volume)
+    with clock.step("bias field"):
+        corrected = correct_bias_field(volume.data, scan_mask, volume.affine, threads)
+    with clock.step("registration"):
+        template = _registration_template()
+        found = register_to_template(corrected, scan_mask, volume.affine, template)
+        check_registration(found, f"'{volume.path}'")
+    affine = template_grid(contract.shape, contract.spacing_mm)
+    grid = (volume.affine, found.transform, affine, contract.shape)
+    with clock.step("resampling"):
+        moved, brain_mask = resample(corrected, *grid), resample_mask(scan_mask, *grid)
+    with clock.step("intensity"):
+        image = zscore_brain(moved, brain_mask)
+    details = {
+        "mask_ml": round(mask_ml, 1),
+        "dice": round(found.dice, 4),
+        "correlation": round(found.correlation, 4),
+        "seconds": {name: round(spent, 2) for name, spent in clock.seconds.items()},
+    }
+    return Preprocessed(image, affine, brain_mask, scan_mask, found.transform, details)
+
+
+def _check_mask(mask: NDArray[np.bool_], volume: Volume) -> float:
+    """Return the volume of the mask in mL."""
+    voxel_ml = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000
+    mask_ml = float(mask.sum()) * voxel_ml
+    low, high = MASK_ML
+    if not low <= mask_ml <= high:
+        raise BrainMaskError(
+            f"The brain found in '{volume.path}' has {mask_ml:.0f} mL; a human brain "
+            f"has {low:.0f} to {high:.0f}. Check that the scan is T1-weighted, shows "
+            "the whole head, and has the right voxel size."
+        )
+    return mask_ml
+
+
+@cache
+def _registration_template() -> Template:
+    edge = REGISTRATION_EDGE
+    return load_template((edge, edge, edge), REGISTRATION_SPACING_MM)
+
+
+class _Clock:
+    """Announce each step and keep its seconds."""
+
+    def __init__(self, report: Report) -> None:
+        self.seconds: dict[str, float] = {}
+        self._report = report
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self._report(Progress("step", name, STEPS.index(name), len(STEPS)))
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started
