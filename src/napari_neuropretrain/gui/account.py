@@ -1,0 +1,115 @@
+"""What the events of a run amount to: position, time left, losses, words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_HIDDEN = ("kind", "path", "pid", "version", "job", "traceback")
+_QUIET = ("heartbeat", "result")
+
+
+class Account:
+    """The running account of one run; feed it with `take`.
+
+    Attributes
+    ----------
+    fraction
+        Share of the current stage that is done, or None.
+    stage
+        One line for the progress bar.
+    losses
+        By name (``loss``, ``validation_loss``...), one value per epoch.
+    """
+
+    def __init__(self) -> None:
+        self.fraction: float | None = None
+        self.stage = ""
+        self.losses: dict[str, list[float]] = {}
+        self._began: tuple[float, int] | None = None
+        self._total: int | None = None
+        self._last_step = 0
+
+    def take(self, event: Mapping[str, Any]) -> str:
+        """Note one event and return its line for the log, or an empty string."""
+        state, values = event["state"], event.get("values", {})
+        step, total = event.get("step"), event.get("total")
+        if step is not None and total:
+            self._move(int(step), int(total), float(event.get("time", 0.0)), event)
+        elif state == "finished":
+            self.fraction, self.stage = 1.0, "Done"
+        if state == "epoch":
+            self._note_losses(values)
+        return _log_line(state, event)
+
+    def _move(
+        self, step: int, total: int, time: float, event: Mapping[str, Any]
+    ) -> None:
+        """Note a step; a new total or a smaller step begins a new stage."""
+        if self._began is None or total != self._total or step < self._last_step:
+            self._began = (time, step)
+        self._total, self._last_step = total, step
+        self.fraction = min(max(step / total, 0.0), 1.0)
+        began, first = self._began
+        parts = [event.get("message") or "", f"{step} of {total}"]
+        if step > first and step < total:
+            left = (time - began) / (step - first) * (total - step)
+            parts.append(f"about {words_for_seconds(left)} left")
+        self.stage = " · ".join(part for part in parts if part)
+
+    def _note_losses(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if "loss" in name and isinstance(value, int | float):
+                self.losses.setdefault(name, []).append(float(value))
+
+
+def words_for_seconds(seconds: float) -> str:
+    """Return a duration in words.
+
+    Examples
+    --------
+    >>> words_for_seconds(8), words_for_seconds(200), words_for_seconds(9000)
+    ('8 s', '3 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def words_for_values(values: Mapping[str, Any]) -> str:
+    """Return the numbers and short texts among `values`, in words.
+
+    Examples
+    --------
+    >>> words_for_values({"loss": 0.123456, "path": "x", "best": True})
+    'loss 0.1235, best yes'
+    """
+    words = []
+    for name, value in values.items():
+        if name in _HIDDEN:
+            continue
+        if isinstance(value, bool):
+            words.append(f"{name} {'yes' if value else 'no'}")
+        elif isinstance(value, float):
+            words.append(f"{name.replace('_', ' ')} {value:.4g}")
+        elif isinstance(value, int | str):
+            words.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(words)
+
+
+def _log_line(state: str, event: Mapping[str, Any]) -> str:
+    """Return what the log shows for an event."""
+    if state in _QUIET or (state == "step" and not event.get("message")):
+        return ""
+    message = event.get("message", "")
+    if state in ("finished", "failed", "stopped"):
+        return str(message)
+    values = words_for_values(event.get("values", {}))
+    sign = {"warning": "! ", "item_failed": "✗ ", "item_done": "✓ "}.get(state, "")
+    count = ""
+    if state in ("epoch", "step") and event.get("total"):
+        count = f"{state} {event.get('step')}/{event['total']}"
+    text = " · ".join(part for part in (count, message, values) if part)
+    return f"{sign}{text}" if text else ""

@@ -1,0 +1,218 @@
+"""A form made from a settings class: one field, one widget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types as at
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, create_widget
+from magicgui.widgets.bases import ValueWidget
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.catalog import CATALOGS
+from napari_neuropretrain.config.choice import Choice
+
+SHOWN_FIRST = ("epochs", "device")
+"""Numbers people change at once; other numbers are folded away."""
+
+
+class Form(QWidget):
+    """Widgets for every field of a settings class.
+
+    Parameters
+    ----------
+    options
+        The settings class.
+    """
+
+    changed = Signal()
+
+    def __init__(self, options: type[Config], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._options = options
+        self._choices: dict[str, Choice] = {}
+        self.widgets: dict[str, ValueWidget] = {}
+        main, more = _field_layout(), _field_layout()
+        for name, field in options.model_fields.items():
+            widget = make_widget(name, field)
+            widget.changed.connect(self.changed)
+            self.widgets[name] = widget
+            layout = main if _shown_first(name, field) else more
+            layout.addRow(label_of(name), _with_folder_button(widget, field))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(main)
+        if more.rowCount():
+            column.addWidget(_folded(more))
+
+    def values(self) -> dict[str, Any]:
+        """Return what is filled in, by field name; empty required paths are absent."""
+        values: dict[str, Any] = {}
+        for name, widget in self.widgets.items():
+            value = widget.value
+            if isinstance(widget, FileEdit):
+                text = widget.line_edit.value.strip()
+                if not text:
+                    continue
+                value = Path(text).expanduser()
+            kept = self._choices.get(name)
+            values[name] = kept if kept and kept.name == value else value
+        return values
+
+    def config(self) -> Config:
+        """Return the settings.
+
+        Raises
+        ------
+        ConfigError
+            If one is missing or not allowed.
+        """
+        return self._options.parse(self.values(), source="the form")
+
+    def fill(self, config: Config) -> None:
+        """Show the settings `config`."""
+        for name, widget in self.widgets.items():
+            value = getattr(config, name)
+            if isinstance(value, Choice):
+                self._choices[name] = value
+                value = value.name
+            if isinstance(widget, FileEdit):
+                widget.line_edit.value = str(value)
+            else:
+                widget.value = value
+
+
+def make_widget(name: str, field: FieldInfo) -> ValueWidget:
+    """Make the widget of one field, with its bounds, default and help."""
+    extra = field.json_schema_extra
+    extra = extra if isinstance(extra, dict) else {}
+    options: dict[str, Any] = {"tooltip": field.description or "", "name": name}
+    if "catalog" in extra:
+        return _catalog_widget(str(extra["catalog"]), field, options)
+    if field.annotation is Path:
+        mode = "d" if extra.get("path") == "output" else "r"
+        default = "" if field.is_required() else str(field.default)
+        edit = FileEdit(mode=mode, **options)
+        edit.line_edit.value = default
+        edit.line_edit.tooltip = options["tooltip"]
+        return edit
+    if get_origin(field.annotation) is Literal:
+        options["choices"] = get_args(field.annotation)
+    else:
+        options |= _bounds(field)
+    default = field.default
+    value = {} if default is PydanticUndefined else {"value": default}
+    widget = create_widget(annotation=field.annotation, options=options, **value)
+    if not isinstance(widget, ValueWidget):
+        raise TypeError(f"No widget for the field '{name}': {field.annotation}.")
+    return widget
+
+
+def label_of(name: str) -> str:
+    """Return the words for a field name.
+
+    Examples
+    --------
+    >>> label_of("spacing_mm"), label_of("batch_size")
+    ('Spacing (mm)', 'Batch size')
+    """
+    words = name.removesuffix("_mm").replace("_", " ").capitalize()
+    return f"{words} (mm)" if name.endswith("_mm") else words
+
+
+def _catalog_widget(kind: str, field: FieldInfo, options: dict[str, Any]) -> ComboBox:
+    """Offer the names of a catalog, each with its title as tooltip."""
+    entries = list(CATALOGS[kind])
+    names = [entry.name for entry in entries]
+    box = ComboBox(choices=names, value=str(field.default), **options)
+    native = box.native
+    if isinstance(native, QComboBox):
+        for entry in entries:
+            row = native.findText(entry.name)
+            native.setItemData(row, entry.title, Qt.ItemDataRole.ToolTipRole)
+    return box
+
+
+def _bounds(field: FieldInfo) -> dict[str, Any]:
+    """Return magicgui's min, max and step for a number."""
+    bounds: dict[str, Any] = {}
+    for limit in field.metadata:
+        if isinstance(limit, at.Ge):
+            bounds["min"] = limit.ge
+        elif isinstance(limit, at.Gt):
+            bounds["min"] = limit.gt
+        elif isinstance(limit, at.Le):
+            bounds["max"] = limit.le
+        elif isinstance(limit, at.Lt):
+            bounds["max"] = limit.lt
+        elif isinstance(limit, at.MultipleOf):
+            bounds["step"] = limit.multiple_of
+    if field.annotation is float and isinstance(field.default, float):
+        # The step also sets how many decimals the box keeps.
+        bounds.setdefault("step", 0.05 if field.default >= 0.1 else 1e-5)
+    return bounds
+
+
+def _shown_first(name: str, field: FieldInfo) -> bool:
+    choice = get_origin(field.annotation) is Literal or field.annotation is Choice
+    return field.annotation is Path or choice or name in SHOWN_FIRST
+
+
+def _field_layout() -> QFormLayout:
+    layout = QFormLayout()
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
+    layout.setContentsMargins(0, 0, 0, 0)
+    return layout
+
+
+def _folded(layout: QFormLayout) -> QCollapsible:
+    inner = QWidget()
+    inner.setLayout(layout)
+    fold = QCollapsible("More settings")
+    fold.addWidget(inner)
+    fold.collapse(animate=False)
+    return fold
+
+
+def _with_folder_button(widget: ValueWidget, field: FieldInfo) -> QWidget:
+    """Return the Qt widget; an input path may be a file or a folder: offer both."""
+    native: QWidget = widget.native
+    if isinstance(widget, CheckBox):
+        widget.text = ""
+    if not isinstance(widget, FileEdit):
+        return native
+    widget.choose_btn.text = "Folder…" if widget.mode.value == "d" else "File…"
+    if widget.mode.value == "d":
+        return native
+    button = QToolButton()
+    button.setText("Folder…")
+    button.setToolTip("Choose a folder (BIDS, DICOM, images, or a run folder).")
+
+    def choose() -> None:
+        start = widget.line_edit.value
+        if chosen := QFileDialog.getExistingDirectory(native, "Choose a folder", start):
+            widget.line_edit.value = chosen
+
+    button.clicked.connect(choose)
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2)
+    layout.addWidget(native)
+    layout.addWidget(button)
+    return row

@@ -1,0 +1,255 @@
+"""The dock widget of a job: a form, Start and Cancel, and what the run says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+from napari.utils import notifications
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.jobs import JOBS
+from napari_neuropretrain.errors import ConfigError, NeuropretrainError
+from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui.command import command_line
+from napari_neuropretrain.gui.follow import Follower, Update
+from napari_neuropretrain.gui.form import Form
+from napari_neuropretrain.gui.process import Ending, attach, is_running, start
+from napari_neuropretrain.gui.results import Shown, load_result
+from napari_neuropretrain.gui.run_panel import RunPanel
+from napari_neuropretrain.gui.run_queue import QUEUE, device_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class JobWidget(QWidget):
+    """Form, buttons and run panel of one job.
+
+    Parameters
+    ----------
+    job
+        Name in `JOBS`.
+    title
+        What people call it.
+    viewer
+        Where results are shown; None shows no layers.
+    command
+        Run this in place of the package's command line (the settings file is
+        appended); for tests.
+    """
+
+    ended = Signal(object)
+    """Emitted with the `Ending` of a run."""
+    shown = Signal(object)
+    """Emitted with a `Shown` once it is on the screen."""
+
+    def __init__(
+        self,
+        job: str,
+        title: str,
+        viewer: ViewerModel | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.job, self.title, self._viewer, self._command = job, title, viewer, command
+        self._follower: Follower | None = None
+        self._scan: Path | None = None
+        self._kinds_shown: set[str] = set()
+        options = JOBS[job].options
+        self.form = Form(options)
+        self.form.changed.connect(self._check)
+        self.problem = QLabel()
+        self.problem.setWordWrap(True)
+        self.problem.setObjectName("problem")
+        self.problem.setStyleSheet("QLabel#problem { color: #e06c5a; }")
+        self.start_button = _button("Start", self.start)
+        self.cancel_button = _button("Cancel", self.cancel)
+        self.copy_button = _button("Copy as command", self.copy_command)
+        self.follow_button = _button("Follow run", self.follow)
+        self.follow_button.setToolTip(
+            "Show the run of the output folder: one that still goes on, or has ended."
+        )
+        self.panel = RunPanel()
+        self._lay_out((options.__doc__ or "").strip())
+        self._set_running(False)
+        self._check()
+
+    def start(self) -> None:
+        """Start the job with the form's settings, or join the queue."""
+        config = self._check()
+        if config is None or self._follower is not None:
+            return
+        folder = Path(getattr(config, "output"))  # noqa: B009 - each config has it
+        if is_running(folder):
+            self._say(f"A job runs in '{folder}' already: press Follow run.")
+            return
+        ticket = QUEUE.draw(device_of(config), self.title)
+        begin = partial(start, self.job, config, self._command)
+        self._run(Follower(begin, ticket), config)
+
+    def follow(self) -> None:
+        """Show the latest run of the output folder, alive or ended."""
+        output = self.form.values().get("output")
+        if output is None:
+            self._say("Give the output folder of a run to follow.")
+            return
+        if self._follower is None:
+            self._run(Follower(partial(attach, output)), None)
+
+    def cancel(self) -> None:
+        """Ask the job to stop; pressed again, end it at once."""
+        if self._follower is not None:
+            self._follower.cancel()
+            self.cancel_button.setText("End now")
+            self.panel.state.setText("Stopping…")
+
+    def copy_command(self) -> None:
+        """Put the equivalent command line on the clipboard."""
+        clipboard = QApplication.clipboard()
+        if (config := self._check()) is not None and clipboard is not None:
+            clipboard.setText(command_line(self.job, config))
+            self.panel.state.setText("Copied the command.")
+
+    def show_result(self, kind: str, path: Path) -> None:
+        """Load a result in the background and show it."""
+        worker = create_worker(load_result, kind, path, self._scan)
+        worker.returned.connect(partial(self._show, kind))
+        worker.errored.connect(self._loading_failed)
+        worker.start()
+
+    def _run(self, follower: Follower, config: Config | None) -> None:
+        values = config or self.form.values()
+        given = getattr(values, "input", None) or self.form.values().get("input")
+        self._scan = Path(given) if given else None
+        self._kinds_shown.clear()
+        self._follower = follower
+        self.panel.reset()
+        self.panel.busy()
+        self._set_running(True)
+        progress: dict[str, int | bool | str] = {"total": 0, "desc": self.title}
+        worker = create_worker(
+            follower.updates, _progress=progress, _start_thread=False
+        )
+        worker.yielded.connect(self._take)
+        worker.returned.connect(self._end)
+        worker.aborted.connect(partial(self._set_running, False))
+        worker.start()
+
+    def _take(self, update: Update) -> None:
+        if self.panel.state.text() != update.state:
+            self.panel.state.setText(update.state)
+        self.panel.take(update.events)
+        for event in update.events:
+            if event["state"] == "result":
+                self._take_result(event.get("values", {}))
+
+    def _take_result(self, values: dict[str, Any]) -> None:
+        kind, path = str(values.get("kind", "")), values.get("path")
+        # One scan of a cohort is enough to look at.
+        if path and kind not in self._kinds_shown:
+            self._kinds_shown.add(kind)
+            self.show_result(kind, Path(str(path)))
+
+    def _end(self, ending: Ending) -> None:
+        self._follower = None
+        self._set_running(False)
+        self.panel.rest()
+        words = {"finished": "Done", "failed": "Failed", "lost": "Lost"}
+        state = words.get(ending.state, "Stopped")
+        self.panel.state.setText(f"{state}. {ending.sentence}")
+        good = ending.state in ("finished", "stopped")
+        notify = notifications.show_info if good else notifications.show_warning
+        notify(f"{self.title}: {ending.sentence.splitlines()[0]}")
+        self.ended.emit(ending)
+
+    def _show(self, kind: str, shown: Shown) -> None:
+        if self._viewer is not None:
+            layers.add_layers(self._viewer, shown.layers)
+        self.panel.show_table(shown.table)
+        if shown.text:
+            self.panel.log.appendPlainText(shown.text)
+        self.shown.emit(shown)
+
+    def _loading_failed(self, error: Exception) -> None:
+        kind = "" if isinstance(error, NeuropretrainError) else type(error).__name__
+        self._say(f"The result cannot be shown. {kind} {error}")
+
+    def _check(self) -> Config | None:
+        """Return the settings, or show what is wrong with them."""
+        try:
+            config = self.form.config()
+        except ConfigError as error:
+            self._say(str(error))
+            self.start_button.setEnabled(False)
+            return None
+        self._say("")
+        self.start_button.setEnabled(self._follower is None)
+        return config
+
+    def _say(self, text: str) -> None:
+        self.problem.setText(text)
+        self.problem.setVisible(bool(text))
+
+    def _set_running(self, running: bool) -> None:
+        self.form.setEnabled(not running)
+        self.start_button.setEnabled(not running)
+        self.follow_button.setEnabled(not running)
+        self.cancel_button.setEnabled(running)
+        self.cancel_button.setText("Cancel")
+
+    def _lay_out(self, help_text: str) -> None:
+        help_label = QLabel(help_text)
+        help_label.setWordWrap(True)
+        top = QWidget()
+        column = QVBoxLayout(top)
+        column.addWidget(help_label)
+        column.addWidget(self.form)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(top)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        buttons = QGridLayout()
+        buttons.addWidget(self.start_button, 0, 0)
+        buttons.addWidget(self.cancel_button, 0, 1)
+        buttons.addWidget(self.follow_button, 1, 0)
+        buttons.addWidget(self.copy_button, 1, 1)
+        self.bottom = QVBoxLayout()
+        self.bottom.addWidget(self.problem)
+        self.bottom.addLayout(buttons)
+        self.bottom.addWidget(self.panel, 1)
+        lower = QWidget()
+        lower.setLayout(self.bottom)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.addWidget(scroll)
+        split.addWidget(lower)
+        split.setChildrenCollapsible(False)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(split)
+        self.setMinimumWidth(340)
+
+
+def _button(text: str, slot: Any) -> QPushButton:
+    button = QPushButton(text)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    button.clicked.connect(lambda checked=False: slot())
+    return button

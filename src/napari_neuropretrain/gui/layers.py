@@ -1,0 +1,214 @@
+"""The one adapter to napari: volumes become layers, and the view is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from napari_neuropretrain.data.orientation import obliqueness_degrees, to_napari
+from napari_neuropretrain.gui.overlay import (
+    START_FRACTION,
+    symmetric_limit,
+    two_sided_colormap,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+LayerData: TypeAlias = tuple[NDArray[Any], dict[str, Any], str]
+
+OCCLUSION_KEY = "neuropretrain_occlusion_limit"
+"""Metadata key of an occlusion layer: its symmetric limit."""
+PLANES = {"Axial": (0, 1, 2), "Coronal": (1, 0, 2), "Sagittal": (2, 0, 1)}
+"""Order of napari's axes (z, y, x) for each plane, the last two on the screen."""
+
+_OBLIQUE_DEGREES = 1.0
+
+
+def t1_layer(
+    data: NDArray[Any], affine: NDArray[Any], name: str, **metadata: Any
+) -> LayerData:
+    """Describe a T1-weighted volume as an image layer in mm.
+
+    Parameters
+    ----------
+    data
+        Voxels (X, Y, Z), RAS order.
+    affine
+        Voxel to RAS mm (4, 4); kept in the metadata.
+    name
+        Name of the layer.
+    **metadata
+        More to keep with the layer.
+    """
+    limits = display_limits(data)
+    look = {
+        "colormap": "gray",
+        "contrast_limits": limits,
+        "blending": "translucent_no_depth",
+        "rendering": "attenuated_mip",
+        "attenuation": 0.5,
+    }
+    return _place(data.astype(np.float32, copy=False), affine, name, look, metadata)
+
+
+def mask_layer(
+    mask: NDArray[Any], affine: NDArray[Any], name: str, **metadata: Any
+) -> LayerData:
+    """Describe a brain mask (X, Y, Z) as an outlined labels layer."""
+    labels, keywords, _ = _place(
+        (mask > 0.5).astype(np.uint8), affine, name, {"opacity": 0.9}, metadata
+    )
+    return labels, keywords, "labels"
+
+
+def occlusion_layer(
+    data: NDArray[Any],
+    affine: NDArray[Any],
+    name: str,
+    fraction: float = START_FRACTION,
+    **metadata: Any,
+) -> LayerData:
+    """Describe an occlusion map (X, Y, Z) as a two-sided overlay.
+
+    Parameters
+    ----------
+    fraction
+        Values below this share of the largest are transparent.
+    """
+    limit = symmetric_limit(data)
+    look = {
+        "colormap": two_sided_colormap(fraction),
+        "contrast_limits": (-limit, limit),
+        "blending": "translucent_no_depth",
+        # The default, a maximum projection, hides negative clusters.
+        "rendering": "translucent",
+        "interpolation2d": "nearest",
+        "interpolation3d": "nearest",
+    }
+    finite = np.nan_to_num(data.astype(np.float32, copy=False))
+    return _place(finite, affine, name, look, {**metadata, OCCLUSION_KEY: limit})
+
+
+def display_limits(data: NDArray[Any]) -> tuple[float, float]:
+    """Return contrast limits that ignore air and a few very bright voxels."""
+    sample = data[::2, ::2, ::2] if data.size > 10**6 else data
+    seen = sample[np.isfinite(sample) & (sample != 0)]
+    if seen.size == 0:
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(seen, (1, 99.7)))
+    low = min(low, 0.0)
+    return low, max(high, low + 1e-6)
+
+
+def outside_dark(data: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy with the surroundings of the brain at the darkest value.
+
+    A z-scored volume is 0 outside the brain, which would be drawn mid-grey.
+    """
+    return np.where(mask > 0.5, data, display_limits(data)[0])
+
+
+def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
+    """Add layers to a viewer, in order, and set up the view around them.
+
+    A layer of the same name is replaced. Call it in the GUI thread.
+    """
+    added = []
+    for data, keywords, kind in layers:
+        name = keywords.get("name", "")
+        if name in viewer.layers:
+            viewer.layers.remove(viewer.layers[name])
+        layer = viewer.add_layer(Layer.create(data, keywords, kind))
+        _finish(layer)
+        added.append(layer)
+    if added:
+        set_up_view(viewer)
+        _look_at(viewer, added[-1])
+    return added
+
+
+def set_up_view(viewer: ViewerModel) -> None:
+    """Draw the head upright: up is superior or anterior, right is the right side."""
+    camera = viewer.scene.camera
+    camera.orientation2d = ("up", "right")
+    viewer.canvas.overlays["scale_bar"].visible = True
+    note = viewer.canvas.overlays["text"]
+    note.text = "The right of the picture is the right of the person"
+    note.position = "top_left"
+    note.visible = True
+
+
+def show_plane(viewer: ViewerModel, plane: str) -> None:
+    """Show one of `PLANES` in 2D."""
+    viewer.dims.ndisplay = 2
+    viewer.dims.order = PLANES[plane]
+    viewer.reset_view()
+
+
+def show_3d(viewer: ViewerModel) -> None:
+    """Show the head in 3D, from its right front."""
+    viewer.dims.order = (0, 1, 2)
+    viewer.dims.ndisplay = 3
+    viewer.reset_view()
+
+
+def set_threshold(layer: Layer, fraction: float) -> float:
+    """Hide an occlusion layer below a share of its limit; return the threshold."""
+    limit = float(layer.metadata[OCCLUSION_KEY])
+    if isinstance(layer, Image):
+        layer.colormap = two_sided_colormap(fraction)
+    return fraction * limit
+
+
+def occlusion_layers(viewer: ViewerModel) -> list[Layer]:
+    """Return the occlusion layers of a viewer."""
+    return [layer for layer in viewer.layers if OCCLUSION_KEY in layer.metadata]
+
+
+def _place(
+    data: NDArray[Any],
+    affine: NDArray[Any],
+    name: str,
+    look: dict[str, Any],
+    metadata: dict[str, Any],
+) -> LayerData:
+    """Turn (X, Y, Z) voxels into napari's (Z, Y, X), placed in mm."""
+    placed = to_napari(data, affine)
+    angle = obliqueness_degrees(affine)
+    notes = list(metadata.pop("notes", ()))
+    if angle > _OBLIQUE_DEGREES and not notes:
+        notes.append(f"Oblique by {angle:.1f} degrees; shown straightened.")
+    keywords = {
+        "name": f"{name} (oblique {angle:.0f}°)" if angle > _OBLIQUE_DEGREES else name,
+        "scale": placed.scale,
+        "translate": placed.translate,
+        "units": ("mm", "mm", "mm"),
+        "axis_labels": ("z", "y", "x"),
+        "metadata": {"affine": np.asarray(affine), "notes": notes, **metadata},
+        **look,
+    }
+    return placed.data, keywords, "image"
+
+
+def _finish(layer: Layer) -> None:
+    """Set what a layer cannot be created with."""
+    if OCCLUSION_KEY in layer.metadata and isinstance(layer, Image):
+        layer.colorbar.visible = True
+    elif hasattr(layer, "contour"):
+        layer.contour = 1
+
+
+def _look_at(viewer: ViewerModel, layer: Layer) -> None:
+    """Move to the strongest voxel of an occlusion map, else to the middle."""
+    shape = np.array(layer.data.shape)
+    index = (shape - 1) // 2
+    if OCCLUSION_KEY in layer.metadata:
+        peak = int(np.argmax(np.abs(layer.data)))
+        index = np.array(np.unravel_index(peak, layer.data.shape))
+    viewer.dims.point = tuple(layer.data_to_world(index))
+    viewer.reset_view()

@@ -1,0 +1,137 @@
+"""Read scans, brain masks and occlusion maps as napari layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_neuropretrain.gui.layers import LayerData
+
+SUFFIXES = (".nii.gz", ".nii", ".mgh", ".mgz")
+OCCLUSION, BRAIN_MASK, PREPROC = (
+    "_desc-occlusion_map",
+    "_desc-brain_mask",
+    "_space-MNI152_desc-preproc_T1w",
+)
+
+
+def get_reader(
+    path: str | Sequence[str],
+) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
+    """Return `read` if every path is a scan, a map, or a DICOM folder."""
+    paths = [path] if isinstance(path, str) else list(path)
+    return read if paths and all(_accepts(Path(one)) for one in paths) else None
+
+
+def read(path: str | Sequence[str]) -> list[LayerData]:
+    """Read one or more paths, and turn the brain upright in an empty viewer.
+
+    Raises
+    ------
+    ImageError
+        If one cannot be read.
+    """
+    import napari
+
+    from napari_neuropretrain.gui.layers import set_up_view
+
+    paths = [path] if isinstance(path, str) else list(path)
+    layers = [layer for one in paths for layer in read_layers(Path(one))]
+    viewer = napari.current_viewer()
+    if viewer is not None and not viewer.layers:
+        set_up_view(viewer)
+    return layers
+
+
+def read_layers(path: Path) -> list[LayerData]:
+    """Read one path as layers; what it is follows from its name. No Qt.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read.
+    """
+    from napari_neuropretrain.data.volumes import read_volume
+    from napari_neuropretrain.gui import layers
+
+    stem = stem_of(path)
+    if stem.endswith((OCCLUSION, BRAIN_MASK)):
+        data, affine = _read_map(path)
+        make = layers.occlusion_layer if stem.endswith(OCCLUSION) else layers.mask_layer
+        details = {"path": str(path), **_sidecar(path)}
+        return [make(data, affine, stem, **details)]
+    volume = read_volume(path)
+    data = volume.data
+    if stem.endswith(PREPROC):
+        mask = path.with_name(path.name.replace("_desc-preproc_T1w", BRAIN_MASK))
+        if mask.exists():
+            data = layers.outside_dark(data, _read_map(mask)[0])
+    details = {
+        "path": str(path),
+        "native_affine": volume.native_affine,
+        "notes": volume.notes,
+        **_header(path),
+    }
+    return [layers.t1_layer(data, volume.affine, stem, **details)]
+
+
+def stem_of(path: Path) -> str:
+    """Return the file name without its image suffix.
+
+    Examples
+    --------
+    >>> stem_of(Path("a/sub-01_T1w.nii.gz"))
+    'sub-01_T1w'
+    """
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.name
+
+
+def _accepts(path: Path) -> bool:
+    if path.is_dir():
+        from napari_neuropretrain.data.dicom import is_dicom_folder
+
+        try:
+            return is_dicom_folder(path)
+        except OSError:
+            return False
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def _read_map(path: Path) -> tuple[Any, Any]:
+    """Read a map, which unlike a scan may be empty or negative, in RAS order."""
+    import nibabel as nib
+    import numpy as np
+
+    from napari_neuropretrain.data.orientation import to_canonical
+    from napari_neuropretrain.errors import ImageError
+
+    try:
+        image: Any = nib.load(path)
+        voxels = np.asarray(image.dataobj, dtype=np.float32)
+    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
+        raise ImageError(f"'{path}' cannot be read ({error}). Make it again.") from None
+    if voxels.ndim != 3:
+        raise ImageError(f"'{path}' has shape {voxels.shape}; a map has three axes.")
+    return to_canonical(voxels, image.affine)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """Return the file's header for the layer's metadata."""
+    import nibabel as nib
+
+    return {} if path.is_dir() else {"header": getattr(nib.load(path), "header", None)}
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    """Return the JSON beside a map, if there is one."""
+    beside = path.with_name(f"{stem_of(path)}.json")
+    try:
+        return {"sidecar": json.loads(beside.read_text(encoding="utf-8"))}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,170 @@
+"""From a result's path to what the viewer shows; runs in a background thread."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_neuropretrain.gui.reader import (
+    BRAIN_MASK,
+    OCCLUSION,
+    PREPROC,
+    SUFFIXES,
+    read_layers,
+    stem_of,
+)
+
+if TYPE_CHECKING:
+    from napari_neuropretrain.gui.layers import LayerData
+
+MOST_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What to show of one result.
+
+    Parameters
+    ----------
+    layers
+        Layers to add, bottom first.
+    table
+        Rows of a table, its header first.
+    text
+        Lines for the log.
+    """
+
+    layers: list[LayerData] = field(default_factory=list)
+    table: list[list[str]] = field(default_factory=list)
+    text: str = ""
+
+
+def load_result(kind: str, path: Path, scan: Path | None = None) -> Shown:
+    """Load what there is to see of a result.
+
+    Parameters
+    ----------
+    kind
+        ``derivatives``, ``occlusion``, ``predictions``, ``metrics`` or ``model``.
+    path
+        File or folder of the result.
+    scan
+        The job's input, shown below the result where it is one image.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be read.
+    """
+    if kind == "derivatives":
+        return Shown(layers=_derivative_layers(path, scan))
+    if kind == "occlusion":
+        return Shown(layers=_occlusion_layers(path, scan))
+    if kind == "predictions":
+        return Shown(table=read_table(_file(path, "predictions.tsv")))
+    if kind == "metrics":
+        return Shown(text=_metrics_text(_file(path, "metrics.json")))
+    return Shown(text=f"Written: {path}")
+
+
+def read_table(path: Path) -> list[list[str]]:
+    """Read the rows of a TSV file, its header first; at most `MOST_ROWS`."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = csv.reader(stream, delimiter="\t")
+        return [row for row, _ in zip(rows, range(MOST_ROWS + 1), strict=False)]
+
+
+def _derivative_layers(path: Path, scan: Path | None) -> list[LayerData]:
+    """Return the scan, its brain mask, and the aligned volume (hidden at first)."""
+    preproc = _first(path, f"*{PREPROC}.nii.gz")
+    if preproc is None:
+        return []
+    source = _source_of(preproc, scan)
+    layers: list[LayerData] = []
+    if source is not None:
+        layers += read_layers(source)
+    key = stem_of(preproc).removesuffix(PREPROC)
+    mask = preproc.with_name(f"{key}{BRAIN_MASK}.nii.gz")
+    if layers and mask.exists():
+        layers += read_layers(mask)
+    for data, keywords, kind in read_layers(preproc):
+        # It lies in the template's space: drawn over the scan it would confuse.
+        layers.append((data, {**keywords, "visible": not layers}, kind))
+    return layers
+
+
+def _occlusion_layers(path: Path, scan: Path | None) -> list[LayerData]:
+    """Return the map over the volume it belongs to."""
+    folder = path if path.is_dir() else path.parent
+    raw = scan is not None and _is_image(scan) and not stem_of(scan).endswith(PREPROC)
+    if raw and (found := _first(folder, f"*_space-T1w{OCCLUSION}.nii.gz")):
+        return [*read_layers(scan or found), *read_layers(found)]
+    found = path if path.is_file() else _first(folder, f"*{OCCLUSION}.nii.gz")
+    if found is None or not _is_image(found):
+        found = _first(folder, f"*_space-MNI152{OCCLUSION}.nii.gz")
+    if found is None:
+        return []
+    below = scan if scan is not None and _is_image(scan) and not raw else None
+    below = below or _first(folder, f"*{PREPROC}.nii.gz")
+    if below is None and scan is not None:
+        below = _first(scan, f"*{PREPROC}.nii.gz")
+    return [*(read_layers(below) if below else []), *read_layers(found)]
+
+
+def _source_of(preproc: Path, scan: Path | None) -> Path | None:
+    """Return the raw scan that a derivative was made from, if it is still there."""
+    if scan is not None and _is_image(scan):
+        return scan
+    beside = preproc.with_name(f"{stem_of(preproc)}.json")
+    try:
+        named: Any = json.loads(beside.read_text(encoding="utf-8")).get("Source")
+    except (OSError, ValueError):
+        return None
+    if not isinstance(named, str):
+        return None
+    places = [Path(named)]
+    if scan is not None:
+        places.append((scan if scan.is_dir() else scan.parent) / named)
+    return next((place for place in places if place.exists()), None)
+
+
+def _metrics_text(path: Path) -> str:
+    """Return a metrics file as lines of ``name: value``."""
+    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return "\n".join(_flatten(metrics))
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> list[str]:
+    lines: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            lines += _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, float):
+            lines.append(f"{prefix}{name}: {value:.4g}")
+        elif isinstance(value, int | str):
+            lines.append(f"{prefix}{name}: {value}")
+        elif isinstance(value, list) and len(value) <= 4:
+            lines.append(f"{prefix}{name}: {', '.join(_short(v) for v in value)}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(SUFFIXES)
+
+
+def _file(path: Path, name: str) -> Path:
+    return path / name if path.is_dir() else path
+
+
+def _first(path: Path, pattern: str) -> Path | None:
+    """Return `path` itself if it matches, else the first match below it."""
+    if path.is_file():
+        return path if path.match(pattern) else None
+    return next(iter(sorted(path.rglob(pattern))), None)

@@ -1,0 +1,121 @@
+"""What a run says: state, progress, losses, log, table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontDatabase
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QLabel,
+    QPlainTextEdit,
+    QProgressBar,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_neuropretrain.gui.account import Account
+from napari_neuropretrain.gui.curve import LossCurve
+
+_LOG_LINES = 5000
+
+
+class RunPanel(QWidget):
+    """Shows one run after another."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.account = Account()
+        self.state = QLabel("Ready")
+        self.state.setWordWrap(True)
+        self.state.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.stage = QLabel("")
+        self.stage.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(True)
+        self.curve = LossCurve()
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setMaximumBlockCount(_LOG_LINES)
+        self.log.setMinimumHeight(90)
+        self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.table = _table()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.state, self.bar, self.stage, self.curve, self.table):
+            column.addWidget(widget)
+        column.addWidget(self.log, 1)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last run."""
+        self.account = Account()
+        self.bar.setRange(0, 100)
+        self.bar.setValue(0)
+        self.stage.clear()
+        self.log.clear()
+        self.curve.show_losses({})
+        self.table.setVisible(False)
+
+    def busy(self) -> None:
+        """Show that something happens, though not how far it is."""
+        self.bar.setRange(0, 0)
+
+    def rest(self) -> None:
+        """Show that nothing runs any more."""
+        if self.bar.maximum() == 0:
+            self.bar.setRange(0, 100)
+            self.bar.setValue(0)
+
+    def take(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Show new events."""
+        for event in events:
+            if line := self.account.take(event):
+                self.log.appendPlainText(line)
+        if events and self.account.fraction is not None:
+            self.bar.setRange(0, 100)
+            self.bar.setValue(round(100 * self.account.fraction))
+            self.stage.setText(self.account.stage)
+        if any(event["state"] == "epoch" for event in events):
+            self.curve.show_losses(self.account.losses)
+
+    def show_table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Show rows, the first of which is the header."""
+        if not rows:
+            return
+        header, body = rows[0], rows[1:]
+        self.table.setColumnCount(len(header))
+        self.table.setRowCount(len(body))
+        self.table.setHorizontalHeaderLabels(
+            [name.replace("_", " ") for name in header]
+        )
+        for i, row in enumerate(body):
+            for j, text in enumerate(row):
+                self.table.setItem(i, j, QTableWidgetItem(_rounded(text)))
+        for j, name in enumerate(header):
+            # The path is long and seldom wanted; it stays in the file.
+            self.table.setColumnHidden(j, name == "path")
+        self.table.resizeColumnsToContents()
+        self.table.setVisible(True)
+
+
+def _table() -> QTableWidget:
+    table = QTableWidget()
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setAlternatingRowColors(True)
+    table.setMinimumHeight(120)
+    return table
+
+
+def _rounded(text: str) -> str:
+    """Shorten a decimal number to four digits; leave other text alone."""
+    if "." not in text:
+        return text
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text

@@ -1,0 +1,42 @@
+"""The four dock widgets that the manifest names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_neuropretrain.gui.job_widget import JobWidget
+from napari_neuropretrain.gui.view_controls import ViewControls
+
+if TYPE_CHECKING:
+    import napari
+
+
+class PreprocessWidget(JobWidget):
+    """Turn raw T1 scans into aligned, normalised volumes."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__("preprocess", "Preprocess", napari_viewer)
+
+
+class FinetuneWidget(JobWidget):
+    """Train a network for a task."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__("finetune", "Fine-tune", napari_viewer)
+
+
+class PredictWidget(JobWidget):
+    """Apply a trained model to scans."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__("predict", "Predict", napari_viewer)
+
+
+class ExplainWidget(JobWidget):
+    """Show what a model looked at."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__("explain", "Explain", napari_viewer)
+        controls = ViewControls(napari_viewer)
+        self.shown.connect(lambda shown: controls.refresh())
+        self.bottom.insertWidget(2, controls)
