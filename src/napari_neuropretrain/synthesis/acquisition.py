@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -35,6 +34,7 @@ point, MNI mm, at its middle: some neck is in view, the shoulders are not."""
 
 AXIS_CODES = ("RAS", "LPS", "LAS", "PSR", "ASL", "SPL", "PIR", "RSA")
 ANATOMY_RMS_MM = 3.0
+_AXES = ("LR", "PA", "IS")
 
 
 @dataclass(frozen=True)
@@ -159,15 +159,24 @@ def _magnitude_noise(
     """Return the magnitude of the signal plus complex noise (Rician)."""
     real = rng.standard_normal(t1.shape, dtype=np.float32) * np.float32(deviation)
     imaginary = rng.standard_normal(t1.shape, dtype=np.float32) * np.float32(deviation)
-    return np.hypot(t1 + real, imaginary)
+    return np.asarray(np.hypot(t1 + real, imaginary))
 
 
 def _store(
     data: NDArray[np.int16], affine: Affine, codes: str
 ) -> tuple[NDArray[np.int16], Affine]:
     """Reorder axes to `codes`; voxels keep their place in the scanner."""
-    wanted = nib.orientations.axcodes2ornt(tuple(codes))
-    change = nib.orientations.ornt_transform(nib.io_orientation(np.eye(4)), wanted)
-    stored = nib.orientations.apply_orientation(data, change)
-    moved = affine @ nib.orientations.inv_ornt_aff(change, data.shape)
-    return np.ascontiguousarray(stored), moved
+    sources = [_AXES.index(_pair(code)) for code in codes]
+    flipped = [axis for axis, code in enumerate(codes) if code in "LPI"]
+    stored = np.flip(data.transpose(sources), flipped)
+    to_canonical = np.zeros((4, 4))
+    to_canonical[3, 3] = 1
+    for axis, source in enumerate(sources):
+        to_canonical[source, axis] = -1 if axis in flipped else 1
+        to_canonical[source, 3] = data.shape[source] - 1 if axis in flipped else 0
+    return np.ascontiguousarray(stored), affine @ to_canonical
+
+
+def _pair(code: str) -> str:
+    """Return the two ends of the axis that a letter names."""
+    return next(pair for pair in _AXES if code in pair)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,16 +103,44 @@ def tissue_maps(shape: tuple[int, int, int], affine: NDArray[np.float64]) -> Tis
     (9, 9, 9)
     """
     t1, grey, white, source = _template_files()
-    to_source = np.linalg.inv(source) @ affine
-    filled = (t1 > 0).astype(np.float32)
+    volumes = (t1, grey, white, (t1 > 0).astype(np.float32))
+    return TissueMaps(
+        *(resample(volume, source, shape, affine, "constant") for volume in volumes)
+    )
 
-    def resample(volume: FloatArray) -> FloatArray:
-        warped = ndimage.affine_transform(
-            volume, to_source[:3, :3], to_source[:3, 3], output_shape=shape, order=1
-        )
-        return np.asarray(warped, dtype=np.float32)
 
-    return TissueMaps(*(resample(volume) for volume in (t1, grey, white, filled)))
+def resample(
+    volume: FloatArray,
+    source: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    affine: NDArray[np.float64],
+    beyond: Literal["constant", "nearest"],
+) -> FloatArray:
+    """Resample a volume to another grid, linearly.
+
+    Parameters
+    ----------
+    volume, source
+        float32 (X, Y, Z) and its (4, 4) voxel -> RAS mm.
+    shape, affine
+        The other grid.
+    beyond
+        What lies outside the volume: 0 ("constant") or its "nearest" voxel.
+    """
+    change = np.linalg.inv(source) @ affine
+    scales = np.diag(change)[:3]
+    # Scipy is three times faster when it is told that grids are parallel.
+    parallel = np.allclose(change[:3, :3], np.diag(scales))
+    warped = ndimage.affine_transform(
+        volume,
+        scales if parallel else change[:3, :3],
+        change[:3, 3],
+        output_shape=shape,
+        output=np.float32,
+        order=1,
+        mode=beyond,
+    )
+    return np.asarray(warped)
 
 
 def soft_ellipsoid(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class DisplacementField:
         return np.stack([sample(axis, self.affine, points) for axis in self.vectors])
 
 
-def apply_affine(affine: Affine, points: FloatArray) -> FloatArray:
+def apply_affine(affine: NDArray[Any], points: FloatArray) -> FloatArray:
     """Map points of shape (3, ...) by a (4, 4) matrix.
 
     Examples

@@ -23,6 +23,7 @@ from napari_neuropretrain.synthesis.anatomy import (
     Triple,
     grid_coordinates,
     regions_on,
+    resample,
     soft_ellipsoid,
     tissue_maps,
 )
@@ -132,7 +133,7 @@ def build_head(spacing_mm: float = 1.5) -> Head:
     cranium = _profile(outside_mm, CRANIUM)
     cranium = cranium * (1 + 0.12 * texture * (outside_mm > 4))
     bone = np.clip(SKULL_END_MM - outside_mm + 0.5, 0, 1)
-    around = bone * cranium + (1 - bone) * soft
+    around = (bone * cranium + (1 - bone) * soft).astype(np.float32)
     around = _paint_cord(around, coordinates)
     t1 = maps.brain * maps.t1 + np.clip(1 - maps.brain, 0, 1) * around
     return Head(
@@ -148,7 +149,7 @@ def _profile(
 ) -> FloatArray:
     """Return the intensity at each distance, linear between the knots."""
     places, values = zip(*knots, strict=True)
-    return np.interp(distance, places, values).astype(np.float32)
+    return np.asarray(np.interp(distance, places, values), dtype=np.float32)
 
 
 def _signed_distance(mask: NDArray[np.bool_], spacing_mm: float) -> FloatArray:
@@ -174,18 +175,10 @@ def _distances(
     # The scalp is thinner at the temples than at the back and the top.
     x, _, z = coordinates
     side = np.clip(np.abs(x) / 80 - 0.2, 0, 1) * (z < 50)
-    outside = outside * (1 + 0.25 * side * (outside > 0))
+    outside = outside * (1 + np.float32(0.25) * side * (outside > 0))
     depth = -_signed_distance(_body(outside, coordinates), step)
-    to_coarse = np.linalg.inv(coarse) @ affine
     fine = [
-        ndimage.affine_transform(
-            volume,
-            to_coarse[:3, :3],
-            to_coarse[:3, 3],
-            output_shape=shape,
-            order=1,
-            mode="nearest",
-        )
+        resample(volume, coarse, shape, affine, "nearest")
         for volume in (outside, depth)
     ]
     return fine[0], fine[1]

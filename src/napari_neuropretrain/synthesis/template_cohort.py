@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_neuropretrain.data.template import template_grid
 from napari_neuropretrain.data.volumes import write_image
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.progress import Progress, Report, silent
@@ -165,8 +166,6 @@ def effect_regions(
     dict of ndarray
         Boolean masks of `shape` under "age", "ad" and "pd".
     """
-    from napari_neuropretrain.data.template import template_grid
-
     return effect_regions_on(template_grid(shape, spacing_mm), shape, effects)
 
 
