@@ -10,6 +10,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 from numpy.typing import NDArray
 
@@ -25,6 +26,21 @@ from napari_neuropretrain.errors import ImageError
 IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mgh", ".mgz")
 """Names of single-file volumes, in lower case."""
 
+_HEADER_BYTES = 284
+"""Length of the shortest header, that of MGH."""
+
+# What nibabel raises while it makes sense of arbitrary bytes.
+_UNREADABLE = (
+    OSError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    MGHError,
+    ValueError,
+    KeyError,
+    OverflowError,
+)
+
 
 def open_image(path: Path) -> SpatialImage:
     """Open a file and check its header; no voxel is read.
@@ -35,16 +51,19 @@ def open_image(path: Path) -> SpatialImage:
         If it is not an image, or the header and the file contradict each other.
     """
     try:
-        image = nib.load(path, mmap=False)
+        _read_start(path)
+        # Absurd numbers are refused below; numpy need not warn about them too.
+        with np.errstate(all="ignore"):
+            image = _open_mgh(path) if _is_mgh(path) else nib.load(path, mmap=False)
         raw_spacing = _raw_spacing(path, image)
     except EOFError:
         raise ImageError(
             f"The file '{path}' ends inside its header. The copy or download was "
             "interrupted; do it again."
         ) from None
-    except (OSError, zlib.error, ImageFileError, HeaderDataError, ValueError) as error:
+    except _UNREADABLE as error:
         raise ImageError(
-            f"'{path}' is not a readable {_format_name(path)} file ({error}). Check "
+            f"'{path}' is not a readable {'MGH' if _is_mgh(path) else 'NIfTI'} file ({error}). Check "
             "that it is what its name says, or copy it again."
         ) from None
     if not isinstance(image, SpatialImage):
@@ -58,6 +77,21 @@ def open_image(path: Path) -> SpatialImage:
     stored: Any = image.dataobj
     check_holds(path, int(stored.offset) + voxels * bytes_each)
     return image
+
+
+def _read_start(path: Path) -> None:
+    """Raise EOFError for a file that is cut inside its header."""
+    with nib.openers.ImageOpener(str(path), "rb") as stream:
+        if len(stream.read(_HEADER_BYTES)) < _HEADER_BYTES:
+            raise EOFError
+
+
+def _open_mgh(path: Path) -> SpatialImage:
+    """Open an MGH file as nibabel does, but close it again."""
+    with nib.openers.ImageOpener(str(path), "rb") as stream:
+        header = nib.MGHImage.header_class.from_fileobj(stream)
+    voxels = nib.MGHImage.ImageArrayProxy(str(path), header.copy(), mmap=False)
+    return nib.MGHImage(voxels, header.get_affine(), header)
 
 
 def _raw_spacing(path: Path, image: Any) -> tuple[float, ...]:
@@ -111,5 +145,5 @@ def unoriented_note(path: Path, image: SpatialImage) -> tuple[str, ...]:
     )
 
 
-def _format_name(path: Path) -> str:
-    return "MGH" if path.name.lower().endswith((".mgh", ".mgz")) else "NIfTI"
+def _is_mgh(path: Path) -> bool:
+    return path.name.lower().endswith((".mgh", ".mgz"))
