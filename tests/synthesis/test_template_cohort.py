@@ -114,8 +114,8 @@ def test_every_head_lies_where_its_affine_says(cohort, rows):
         assert np.corrcoef(image[brain], template.data[brain])[0, 1] > 0.6
         corners = np.argwhere(brain)[[0, -1]].T
         voxels = np.linalg.inv(affine) @ pose @ template.affine @ [*corners, [1, 1]]
-        assert (voxels[:3] > 0).all()
-        assert (voxels[:3].T < np.array(data.shape) - 1).all()
+        margin = np.minimum(voxels[:3].T, np.array(data.shape) - 1 - voxels[:3].T)
+        assert margin.min() > 1
         poses.append(pose[:3, 3])
     assert np.ptp(poses, axis=0).min() > 5
 
