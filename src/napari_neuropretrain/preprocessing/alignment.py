@@ -84,7 +84,7 @@ def fit(
         normal, gradient = _normal_equations(level, parameters)
         while True:
             damped = normal + damping * np.diag(normal.diagonal() + 1e-12)
-            step = -np.linalg.solve(damped, gradient)[:9]
+            step = np.asarray(-np.linalg.solve(damped, gradient)[:9], dtype=float)
             new_cost = _cost(level, parameters + step)
             if new_cost < cost:
                 break

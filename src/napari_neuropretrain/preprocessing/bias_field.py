@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -67,15 +69,16 @@ def _field(
     """Return the multiplicative field (X, Y, Z) around 1."""
     import SimpleITK
 
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(data.T))
-    inside = SimpleITK.GetImageFromArray(np.ascontiguousarray(mask.T).astype(np.uint8))
+    sitk: Any = SimpleITK  # its functions carry no types
+    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T))
+    inside = sitk.GetImageFromArray(np.ascontiguousarray(mask.T).astype(np.uint8))
     image.SetSpacing(spacing_mm)
     inside.SetSpacing(spacing_mm)
     steps = [max(1, round(WORKING_VOXEL_MM / size)) for size in spacing_mm]
-    n4 = SimpleITK.N4BiasFieldCorrectionImageFilter()
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetNumberOfThreads(threads)
     n4.SetMaximumNumberOfIterations(ITERATIONS)
     n4.SetConvergenceThreshold(CONVERGENCE)
-    n4.Execute(SimpleITK.Shrink(image, steps), SimpleITK.Shrink(inside, steps))
-    log_field = SimpleITK.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
+    n4.Execute(sitk.Shrink(image, steps), sitk.Shrink(inside, steps))
+    log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
     return np.exp(np.asarray(log_field, dtype=np.float32))

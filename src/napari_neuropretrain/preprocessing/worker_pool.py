@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -60,7 +60,7 @@ def run_parallel(
 
 def _run_until_broken(
     waiting: deque[ScanTask], workers: int, report: Report
-) -> Iterator[ScanRecord]:
+) -> Generator[ScanRecord, None, list[ScanTask]]:
     """Empty `waiting`; return the tasks under way when a worker was killed."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
