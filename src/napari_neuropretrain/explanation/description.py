@@ -1,0 +1,86 @@
+"""What the reader of an occlusion map needs to know beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_neuropretrain.config.jobs import ExplainConfig
+from napari_neuropretrain.explanation.occlusion import OcclusionResult
+from napari_neuropretrain.explanation.regions import (
+    STRONGEST_SHARE,
+    Peak,
+    find_peaks,
+    strongest_threshold,
+)
+from napari_neuropretrain.preprocessing.derivatives import Derivative
+from napari_neuropretrain.weights.model_card import ModelCard
+
+RULE = (
+    "Effect of a position: output for the whole scan minus output with the cube "
+    "hidden. Voxel: mean effect of the positions that cover it. Positive: hiding the "
+    "place lowers the output. 0 outside the brain."
+)
+
+
+def describe(
+    config: ExplainConfig,
+    card: ModelCard,
+    derivative: Derivative,
+    result: OcclusionResult,
+) -> dict[str, Any]:
+    """Return how a map was made, with its numbers, ready for JSON."""
+    values = result.map[derivative.brain_mask]
+    peaks = strongest_peaks(result, derivative)
+    spacing = card.contract.spacing_mm
+    return {
+        "prediction": result.reference,
+        "unit": card.unit,
+        "target": target_of(card),
+        "threshold": card.threshold,
+        "patch_mm": config.patch * spacing,
+        "stride_mm": config.stride * spacing,
+        "baseline": config.baseline,
+        "rule": RULE,
+        "positions": result.positions,
+        "skipped_positions": result.skipped,
+        "peak_positive": _first([peak for peak in peaks if peak.value > 0]),
+        "peak_negative": _first([peak for peak in peaks if peak.value < 0]),
+        "coordinates": "MNI152 RAS mm",
+        "strongest_share": STRONGEST_SHARE,
+        "strongest_threshold": strongest_threshold(result.map, derivative.brain_mask),
+        "share_positive": round(float((values > 0).mean()), 4),
+        "share_negative": round(float((values < 0).mean()), 4),
+        "model": str(config.model),
+        "model_sha256": card.sha256,
+    }
+
+
+def strongest_peaks(result: OcclusionResult, derivative: Derivative) -> list[Peak]:
+    """Return the peaks of the strongest part of the brain, strongest first."""
+    threshold = strongest_threshold(result.map, derivative.brain_mask)
+    return find_peaks(result.map, derivative.affine, threshold)
+
+
+def target_of(card: ModelCard) -> str:
+    """Name what the output is about, for example ``diagnosis: AD``."""
+    if card.kind == "regression":
+        return card.label
+    positive = card.task.options.get("positive") or ["positive"]
+    return f"{card.label}: {positive[0]}"
+
+
+def sentence(described: dict[str, Any]) -> str:
+    """Say in two sentences what was found."""
+    unit, peak = described["unit"], described["peak_positive"]
+    first = f"{described['target']}: {described['prediction']:.3g} {unit}."
+    if peak is None:
+        return f"{first} None of the strongest places lowers it when hidden."
+    place = ", ".join(f"{peak[axis]:.0f}" for axis in ("x_mm", "y_mm", "z_mm"))
+    return (
+        f"{first} Hiding the place around MNI ({place}) mm lowers it most, by "
+        f"{peak['value']:.3g} {unit}."
+    )
+
+
+def _first(peaks: list[Peak]) -> dict[str, float] | None:
+    return dict(vars(peaks[0])) if peaks else None

@@ -1,0 +1,189 @@
+"""The job that shows what a trained model looked at in one scan."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_neuropretrain.config.base import write_text
+from napari_neuropretrain.config.jobs import ExplainConfig
+from napari_neuropretrain.data.participants import Scan, read_cohort
+from napari_neuropretrain.data.volumes import read_volume, write_image
+from napari_neuropretrain.errors import CohortError, ImageError
+from napari_neuropretrain.explanation.description import (
+    describe,
+    sentence,
+    strongest_peaks,
+)
+from napari_neuropretrain.explanation.occlusion import (
+    OcclusionResult,
+    Predict,
+    occlusion_map,
+)
+from napari_neuropretrain.explanation.regions import peaks_table
+from napari_neuropretrain.inference.prepare import prepare_scan
+from napari_neuropretrain.preprocessing.derivatives import Derivative, derivative_path
+from napari_neuropretrain.preprocessing.resampling import map_to_scan
+from napari_neuropretrain.progress import Outcome, Progress, Report
+from napari_neuropretrain.tasks.label_scale import LabelScale
+from napari_neuropretrain.weights.device import find_device
+from napari_neuropretrain.weights.model_card import ModelCard
+from napari_neuropretrain.weights.model_file import load_model
+
+TEMPLATE_MAP = "_space-MNI152_desc-occlusion_map.nii.gz"
+SCAN_MAP = "_space-T1w_desc-occlusion_map.nii.gz"
+EXPLANATION = "_explanation.json"
+PEAKS = "_peaks.tsv"
+
+
+def explain(config: ExplainConfig, report: Report) -> Outcome:
+    """Write the occlusion map of one scan, on the template and on the scan.
+
+    Raises
+    ------
+    CohortError
+        If the input is not exactly one scan.
+    NeuropretrainError
+        If the model or the scan cannot be used.
+    """
+    began = time.monotonic()
+    torch.set_num_threads(config.threads)
+    scan, raw = _one_scan(config.input)
+    network, card = load_model(config.model)
+    made = config.output / "preprocessed"
+    derivative = prepare_scan(scan.path, card.contract, made, report, config.threads)
+    result = _occlude(config, network, card, derivative, report)
+    source = scan.path if raw else _source(derivative)
+    paths = _write_maps(config.output, scan, derivative, result.map, source, report)
+    described = describe(config, card, derivative, result) | {
+        "scan": {"key": scan.key, "path": str(source or scan.path)},
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    paths["explanation"] = config.output / f"{scan.key}{EXPLANATION}"
+    write_text(paths["explanation"], json.dumps(described, indent=2) + "\n")
+    paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
+    write_text(paths["peaks"], peaks_table(strongest_peaks(result, derivative)))
+    preprocessed = derivative_path(made, scan) if raw else scan.path
+    _announce(report, paths, source, preprocessed, described)
+    results = {name: str(path) for name, path in paths.items()}
+    return Outcome(sentence(described), results=results)
+
+
+def predictor(network: nn.Module, card: ModelCard, device: torch.device) -> Predict:
+    """Return a function from volumes (B, 1, X, Y, Z) to the task's output (B,).
+
+    The output is computed in double precision: a network that is sure of itself
+    says 1.0 in single precision, whatever is hidden from it.
+    """
+    task = card.task.build()
+    scale = LabelScale(card.label_mean, card.label_sd)
+    network = network.to(device).eval()
+
+    def predict(volumes: Tensor) -> Tensor:
+        logits = network(volumes).flatten().cpu().double()
+        predicted: Tensor = task.to_prediction(logits, scale)
+        return predicted
+
+    return predict
+
+
+def _one_scan(path: Path) -> tuple[Scan, bool]:
+    """Return the scan at `path`, and whether it is raw."""
+    cohort = read_cohort(path)
+    if len(cohort.scans) != 1:
+        some = ", ".join(scan.key for scan in cohort.scans[:3])
+        raise CohortError(
+            f"input: '{path}' holds {len(cohort.scans)} scans ({some}, ...), but one "
+            f"scan is explained at a time. Give one of them, for example "
+            f"'{cohort.scans[0].path}'."
+        )
+    return cohort.scans[0], cohort.kind == "raw"
+
+
+def _occlude(
+    config: ExplainConfig,
+    network: nn.Module,
+    card: ModelCard,
+    derivative: Derivative,
+    report: Report,
+) -> OcclusionResult:
+    device = find_device(config.device)
+    return occlusion_map(
+        predictor(network, card, device),
+        torch.tensor(derivative.image, dtype=torch.float32, device=device),
+        torch.tensor(derivative.brain_mask),
+        config.patch,
+        config.stride,
+        config.baseline,
+        config.batch_size,
+        report,
+    )
+
+
+def _source(derivative: Derivative) -> Path | None:
+    """Return the scan that a preprocessed file was made from, if it is known."""
+    source = derivative.json.get("Source")
+    named = source.get("Path") if isinstance(source, dict) else source
+    return Path(named) if named else None
+
+
+def _write_maps(
+    output: Path,
+    scan: Scan,
+    derivative: Derivative,
+    occlusion: NDArray[Any],
+    source: Path | None,
+    report: Report,
+) -> dict[str, Path]:
+    """Write the map on the template, and on the scan where the scan is there."""
+    template = output / f"{scan.key}{TEMPLATE_MAP}"
+    paths = {"map": write_image(template, occlusion, derivative.affine)}
+    try:
+        if source is None:
+            raise ImageError("Its JSON names no source.")
+        volume = read_volume(source)
+    except ImageError as error:
+        message = (
+            f"The scan that '{scan.path}' was made from cannot be read, so the map is "
+            f"written on the template only. {error}"
+        )
+        report(Progress("warning", message))
+        return paths
+    moved = map_to_scan(
+        occlusion,
+        derivative.affine,
+        derivative.transform,
+        volume.affine,
+        volume.data.shape,
+    )
+    own = output / f"{scan.key}{SCAN_MAP}"
+    native = volume.to_native(moved)
+    return paths | {"scan_map": write_image(own, native, volume.native_affine)}
+
+
+def _announce(
+    report: Report,
+    paths: dict[str, Path],
+    source: Path | None,
+    preprocessed: Path,
+    described: dict[str, Any],
+) -> None:
+    """Tell a viewer what there is to show."""
+    facts = {
+        name: described[name]
+        for name in ("unit", "target", "prediction", "strongest_threshold")
+    }
+    shown = {"t1": str(source or ""), "template_t1": str(preprocessed)}
+    for name, space in (("map", "MNI152"), ("scan_map", "T1w")):
+        if name in paths:
+            values = {"kind": "occlusion", "path": str(paths[name]), "space": space}
+            message = f"Occlusion map: {paths[name].name}"
+            report(Progress("result", message, values=values | shown | facts))
+    values = {"kind": "peaks", "path": str(paths["peaks"])}
+    report(Progress("result", f"Peaks: {paths['peaks'].name}", values=values))

@@ -1,0 +1,230 @@
+"""The explain job on a small network and a scan preprocessed by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from scipy.interpolate import interpn
+
+from napari_neuropretrain.config.catalog import TASKS
+from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.jobs import JOBS, ExplainConfig
+from napari_neuropretrain.data.participants import Scan
+from napari_neuropretrain.data.volumes import read_volume, write_image
+from napari_neuropretrain.errors import Cancelled, CohortError
+from napari_neuropretrain.explanation.explain import explain, predictor
+from napari_neuropretrain.explanation.occlusion import occlusion_map
+from napari_neuropretrain.preprocessing.derivatives import (
+    read_derivative,
+    write_derivative,
+)
+from napari_neuropretrain.preprocessing.pipeline import Preprocessed
+from napari_neuropretrain.progress import Progress, silent
+from napari_neuropretrain.weights.model_card import ModelCard, Part
+from napari_neuropretrain.weights.model_file import load_model, save_model
+
+CONTRACT = PreprocessingContract(shape=(16, 16, 16), spacing_mm=10.0)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def write_model(folder: Path, task: str) -> Path:
+    options = {"init_features": 4, "growth_rate": 2, "block_config": [1, 1]}
+    backbone = Part(catalog="backbones", name="tiny_densenet", options=options)
+    torch.manual_seed(3)
+    network = backbone.build()
+    regression = task == "brain_age"
+    card = ModelCard(
+        backbone=backbone,
+        task=Part(
+            catalog="tasks",
+            name=task,
+            options=TASKS[task].options().model_dump(mode="json"),
+        ),
+        kind="regression" if regression else "binary",
+        label="age" if regression else "diagnosis",
+        unit="years" if regression else "probability",
+        contract=CONTRACT,
+        label_mean=60.0 if regression else 0.0,
+        label_sd=12.0 if regression else 1.0,
+    )
+    save_model(folder, network, card)
+    return folder
+
+
+def write_scan(folder: Path) -> tuple[Path, Path]:
+    """Write a raw scan in an odd voxel order, and its derivative."""
+    rng = np.random.default_rng(0)
+    # Stored as inferior, right, posterior: no axis is where it is in RAS.
+    affine = np.array(
+        [[0, 9.0, 0, -70], [0, 0, -8.0, 70], [-7.0, 0, 0, 75], [0, 0, 0, 1]]
+    )
+    raw = write_image(folder / "sub-01_T1w.nii.gz", rng.random((21, 17, 19)), affine)
+    volume = read_volume(raw)
+    template = np.diag([10.0, 10.0, 10.0, 1.0])
+    template[:3, 3] = -75
+    x, y, z = np.indices(CONTRACT.shape) - 7.5
+    brain = x**2 + y**2 + z**2 < 6**2
+    image = (rng.standard_normal(CONTRACT.shape) * brain).astype(np.float32)
+    transform = np.eye(4)
+    transform[:3, 3] = [5.0, -10.0, 15.0]
+    scan_mask = np.ones(volume.data.shape, dtype=bool)
+    done = Preprocessed(image, template, brain, scan_mask, transform, {})
+    source = {"Path": str(raw)}
+    scan = Scan("sub-01", None, raw)
+    return raw, write_derivative(
+        folder / "derivatives", scan, volume, done, CONTRACT, source
+    )
+
+
+def make_config(folder: Path, task: str = "ad", **changes: object) -> ExplainConfig:
+    _, preprocessed = write_scan(folder)
+    values = {
+        "model": write_model(folder / "model", task),
+        "input": preprocessed,
+        "output": folder / "out",
+        "patch": 4,
+        "stride": 2,
+        "device": "cpu",
+        "threads": 1,
+    }
+    return ExplainConfig(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("task", "unit"), [("ad", "probability"), ("brain_age", "years")]
+)
+def test_the_job_writes_the_map_of_the_model(tmp_path, task, unit):
+    config = make_config(tmp_path, task)
+    outcome = explain(config, silent)
+    network, card = load_model(config.model)
+    derivative = read_derivative(config.input)
+    expected = occlusion_map(
+        predictor(network, card, torch.device("cpu")),
+        torch.tensor(derivative.image),
+        torch.tensor(derivative.brain_mask),
+        patch=4,
+        stride=2,
+    )
+    written = nib.load(outcome.results["map"])
+    tolerance = 1e-4 * np.abs(expected.map).max()
+    np.testing.assert_allclose(written.get_fdata(), expected.map, atol=tolerance)
+    np.testing.assert_allclose(written.affine, derivative.affine)
+    described = json.loads(Path(outcome.results["explanation"]).read_text())
+    assert described["unit"] == unit
+    assert described["prediction"] == pytest.approx(expected.reference, rel=1e-5)
+    if unit == "years":
+        assert 20 < described["prediction"] < 100
+        # A change is in years too: 12 times the change of the standardised output.
+        with torch.inference_mode():
+            logit = float(network(torch.tensor(derivative.image)[None, None]))
+        assert described["prediction"] == pytest.approx(60 + 12 * logit, rel=1e-4)
+    assert (described["patch_mm"], described["stride_mm"]) == (40, 20)
+    assert described["model_sha256"] == card.sha256
+    strongest = max(
+        abs(described[peak]["value"])
+        for peak in ("peak_positive", "peak_negative")
+        if described[peak]
+    )
+    assert strongest == pytest.approx(np.abs(expected.map).max(), rel=1e-4)
+    inside = np.abs(expected.map[derivative.brain_mask])
+    share = (inside >= described["strongest_threshold"] * (1 - 1e-4)).mean()
+    assert share == pytest.approx(0.05, abs=0.03)
+
+
+def test_the_map_lies_on_the_scan_in_its_own_voxel_order(tmp_path):
+    config = make_config(tmp_path)
+    outcome = explain(config, silent)
+    template = nib.load(outcome.results["map"])
+    own = nib.load(outcome.results["scan_map"])
+    raw = nib.load(tmp_path / "sub-01_T1w.nii.gz")
+    assert own.shape == raw.shape
+    np.testing.assert_allclose(own.affine, raw.affine, atol=1e-5)
+    # Follow each voxel of the file by hand: index, scan mm, template mm, index.
+    chain = np.linalg.inv(template.affine) @ read_derivative(config.input).transform
+    indices = np.indices(raw.shape).reshape(3, -1)
+    places = (chain @ raw.affine @ np.vstack([indices, np.ones(indices[0].size)]))[:3]
+    values, axis = template.get_fdata(), np.arange(16)
+    expected = interpn(
+        (axis, axis, axis), values, places.T, bounds_error=False, fill_value=0
+    )
+    found = own.get_fdata().ravel()
+    assert np.count_nonzero(expected) > 200
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(values).max())
+
+
+def test_a_viewer_is_told_what_to_show(tmp_path):
+    config = make_config(tmp_path)
+    heard: list[Progress] = []
+    explain(config, heard.append)
+    shown = [
+        e.values for e in heard if e.state == "result" and e.values["kind"] != "peaks"
+    ]
+    assert [values["space"] for values in shown] == ["MNI152", "T1w"]
+    for values in shown:
+        assert values["kind"] == "occlusion"
+        for name in ("path", "t1", "template_t1"):
+            assert Path(values[name]).exists()
+    steps = [e for e in heard if e.state == "step" and e.total]
+    assert steps[-1].step == steps[-1].total
+
+
+def test_a_scan_that_is_gone_leaves_the_map_on_the_template(tmp_path):
+    config = make_config(tmp_path)
+    (tmp_path / "sub-01_T1w.nii.gz").unlink()
+    heard: list[Progress] = []
+    outcome = explain(config, heard.append)
+    assert "scan_map" not in outcome.results
+    (warning,) = [e.message for e in heard if e.state == "warning"]
+    assert "template only" in warning
+    assert "sub-01_T1w.nii.gz" in warning
+
+
+def test_one_scan_is_wanted(tmp_path):
+    config = make_config(tmp_path)
+    for name in ("a", "b"):
+        write_image(tmp_path / "two" / f"{name}.nii.gz", np.ones((4, 4, 4)), np.eye(4))
+    several = config.replace(input=tmp_path / "two")
+    with pytest.raises(CohortError, match=r"holds 2 scans .* one scan"):
+        explain(several, silent)
+
+
+def test_stopping_ends_the_job_without_a_map(tmp_path):
+    config = make_config(tmp_path)
+
+    def stop(progress: Progress) -> None:
+        if progress.step:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        explain(config, stop)
+    assert not list(config.output.glob("*.nii.gz"))
+
+
+def test_a_sure_network_still_has_a_map(tmp_path):
+    """In single precision a probability of 1 - 1e-9 would make every effect 0."""
+    config = make_config(tmp_path)
+    _, card = load_model(config.model)
+
+    def sure(volumes: torch.Tensor) -> torch.Tensor:
+        return 25.0 + volumes.mean((1, 2, 3, 4))[:, None]
+
+    module = torch.nn.Module()
+    module.forward = sure
+    predict = predictor(module, card, torch.device("cpu"))
+    high, low = torch.ones(1, 1, 4, 4, 4), torch.zeros(1, 1, 4, 4, 4)
+    assert float(predict(high)) > float(predict(low))
+
+
+def test_the_job_is_the_one_in_the_table_of_jobs():
+    assert JOBS["explain"].load() is explain
