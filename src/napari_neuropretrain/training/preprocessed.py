@@ -1,0 +1,93 @@
+"""Get a preprocessed cohort from whatever a person points at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.jobs import JOBS, PreprocessConfig
+from napari_neuropretrain.data.participants import Cohort, read_cohort
+from napari_neuropretrain.errors import CohortError, ContractError
+from napari_neuropretrain.progress import Outcome, Progress, Report
+
+
+def preprocessed_cohort(
+    path: Path,
+    contract: PreprocessingContract,
+    output: Path,
+    report: Report,
+    workers: int = 1,
+    threads: int = 1,
+) -> Cohort:
+    """Read a cohort; raw scans are preprocessed first.
+
+    Parameters
+    ----------
+    path
+        A scan, a folder or a table, raw or preprocessed.
+    contract
+        Shape and spacing for raw scans. Preprocessed ones are returned as they
+        are: compare their contract with what is needed.
+    output
+        Folder for the derivatives of raw scans.
+    report
+        Hears what the preprocessing says; may raise `Cancelled`.
+    workers, threads
+        Scans at the same time, and threads for each.
+
+    Returns
+    -------
+    Cohort
+        Of kind ``"preprocessed"``, with the table rows of the given cohort. Scans
+        that failed are in its `problems`.
+
+    Raises
+    ------
+    CohortError
+        If no scan is left.
+    """
+    cohort = read_cohort(path)
+    if cohort.kind == "preprocessed":
+        for note in cohort.notes:
+            report(Progress("warning", note))
+        return cohort
+    scans = len(cohort.scans)
+    report(Progress("step", f"Preprocessing {scans} raw scans first", 0, scans))
+    config = PreprocessConfig(
+        input=path,
+        output=output,
+        shape=_edge(contract),
+        spacing_mm=contract.spacing_mm,
+        workers=workers,
+        threads=threads,
+    )
+    outcome: Outcome = JOBS["preprocess"].load()(config, report)
+    return _with_derivatives(cohort, output, outcome)
+
+
+def _edge(contract: PreprocessingContract) -> int:
+    edge, *others = contract.shape
+    if any(other != edge for other in others):
+        raise ContractError(
+            f"The model needs volumes of shape {contract.shape}, and this version "
+            "makes cubes only. Give scans that were preprocessed for this model."
+        )
+    return edge
+
+
+def _with_derivatives(cohort: Cohort, output: Path, outcome: Outcome) -> Cohort:
+    """Point the scans at their derivatives; drop those that failed."""
+    problems = tuple(dict.fromkeys([*cohort.problems, *outcome.failures]))
+    failed = {failure.item for failure in outcome.failures}
+    wanted = {scan.key: scan for scan in cohort.scans if scan.key not in failed}
+    if not wanted:
+        listed = "; ".join(f"{one.item}: {one.reason}" for one in problems[:5])
+        raise CohortError(f"No scan of '{cohort.root}' could be preprocessed: {listed}")
+    # The folder may hold scans of an earlier run on other people.
+    scans = tuple(
+        replace(wanted[done.key], path=done.path)
+        for done in read_cohort(output).scans
+        if done.key in wanted
+    )
+    return Cohort(scans, output, "preprocessed", problems, cohort.notes)
