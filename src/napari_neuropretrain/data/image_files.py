@@ -63,7 +63,7 @@ def open_image(path: Path) -> SpatialImage:
         ) from None
     except _UNREADABLE as error:
         raise ImageError(
-            f"'{path}' is not a readable {'MGH' if _is_mgh(path) else 'NIfTI'} file ({error}). Check "
+            f"'{path}' is not a readable {_kind(path)} file ({error}). Check "
             "that it is what its name says, or copy it again."
         ) from None
     if not isinstance(image, SpatialImage):
@@ -147,3 +147,7 @@ def unoriented_note(path: Path, image: SpatialImage) -> tuple[str, ...]:
 
 def _is_mgh(path: Path) -> bool:
     return path.name.lower().endswith((".mgh", ".mgz"))
+
+
+def _kind(path: Path) -> str:
+    return "MGH" if _is_mgh(path) else "NIfTI"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -137,16 +138,16 @@ def _divide(
     part_of: dict[str, Part] = dict.fromkeys(ordered, "train")
     for part in ("test", "validation"):
         left = [one for one in ordered if part_of[one] == "train"]
-        drawn = _evenly(len(left), counts[part], random)
-        part_of |= {left[index]: part for index in drawn}
+        if counts[part]:
+            drawn = _evenly(len(left), counts[part], random)
+            part_of |= {left[index]: part for index in drawn}
     return part_of
 
 
 def _evenly(total: int, count: int, random: np.random.Generator) -> list[int]:
-    """Return `count` indices spread over `total`, from a random start."""
-    if not count:
-        return []
-    return [int((step + random.random()) * total / count) for step in range(count)]
+    """Return one random index from each of `count` equal stretches of `total`."""
+    edges = [step * total // count for step in range(count)] + [total]
+    return [int(random.integers(low, high)) for low, high in pairwise(edges)]
 
 
 def write_splits(path: str | os.PathLike[str], splits: Mapping[str, Part]) -> Path:

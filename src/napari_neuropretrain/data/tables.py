@@ -156,7 +156,8 @@ def _entities(
     """Return the participant and session of a row as BIDS entities."""
     column = find_column(row, PARTICIPANT_COLUMNS)
     name = row[column] if column else ""
-    if name.lower() in MISSING_VALUES:
+    # "NA" or "none" may well be somebody's initials.
+    if name in ("", "n/a"):
         raise CohortError(
             f"Row {number} of '{path}' names no participant. Fill in its id, or "
             "delete the row."
