@@ -113,7 +113,6 @@ def head_grid(spacing_mm: float) -> tuple[tuple[int, int, int], NDArray[np.float
     return (x, y, z), affine
 
 
-@lru_cache(maxsize=2)
 def build_head(spacing_mm: float = 1.5) -> Head:
     """Draw the head, the same one at every call; kept in memory afterwards.
 
@@ -122,6 +121,13 @@ def build_head(spacing_mm: float = 1.5) -> Head:
     spacing_mm
         Voxel edge of the model head. 1.5 serves scans of 1.5 mm and coarser.
     """
+    # A default argument would make a second entry in the cache.
+    return _drawn_head(float(spacing_mm))
+
+
+@lru_cache(maxsize=2)
+def _drawn_head(spacing_mm: float) -> Head:
+    """Draw the head on its grid; see `build_head`."""
     shape, affine = head_grid(spacing_mm)
     maps = tissue_maps(shape, affine)
     coordinates = grid_coordinates(shape, affine)
