@@ -103,6 +103,19 @@ def cut_slice(folder):
     return folder
 
 
+def cut_last_slice(folder):
+    write_series(folder)
+    raw = (folder / "1_005.dcm").read_bytes()
+    (folder / "1_005.dcm").write_bytes(raw[: len(raw) - 60])
+    return folder
+
+
+def empty_slice(folder):
+    write_series(folder)
+    (folder / "1_006.dcm").touch()
+    return folder
+
+
 def few_slices(folder):
     return write_series(folder, slices=2)
 
@@ -114,7 +127,9 @@ def few_slices(folder):
         (not_mr, r"'HEAD' \(CT, 6 files\)"),
         (missing_slice, r"the gap is 2\.00 mm, but up to 4\.00 mm \(1 missing\)"),
         (same_place_twice, "lie at the same place"),
-        (cut_slice, "cannot be read"),
+        (cut_slice, "cannot be read as slices: '1_003.dcm'"),
+        (cut_last_slice, "cannot be read as slices: '1_005.dcm'"),
+        (empty_slice, "cannot be read as slices: '1_006.dcm'"),
         (few_slices, "is not a 3D volume"),
     ],
 )

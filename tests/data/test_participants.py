@@ -174,7 +174,7 @@ def test_table_that_cannot_be_read(tmp_path, text, message):
 
 def test_bids_table_without_participants(six_participants, write_table):
     write_table(six_participants / "participants.tsv", [{"name": "A", "age": 3}])
-    with pytest.raises(CohortError, match="no 'participant_id' column.*'name', 'age'"):
+    with pytest.raises(CohortError, match=r"no 'participant_id' column.*'name', 'age'"):
         read_cohort(six_participants)
 
 

@@ -19,6 +19,7 @@ from napari_neuropretrain.data.orientation import from_itk
 from napari_neuropretrain.errors import ImageError
 
 _T1_NAMES = re.compile(r"t1|mp2?rage|spgr|bravo|tfe|tfl", re.IGNORECASE)
+_SLICE_SUFFIXES = (".dcm", ".ima")
 _GAP_TOLERANCE = 0.05
 """Slice gaps may differ by this fraction: scanners round positions."""
 
@@ -67,7 +68,9 @@ def read_dicom_folder(
     """
     import SimpleITK as sitk
 
-    series = _choose_series(path, list_series(path))
+    every_series = list_series(path)
+    _check_left_out(path, every_series)
+    series = _choose_series(path, every_series)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(series.files)
     reader.MetaDataDictionaryArrayUpdateOn()
@@ -101,6 +104,25 @@ def list_series(path: Path) -> list[Series]:
         modality = tags.get("0008|0060", "")
         found.append(Series(uid, tuple(files), description, modality))
     return sorted(found, key=str)
+
+
+def _check_left_out(path: Path, series: list[Series]) -> None:
+    """Refuse damaged slices, which GDCM leaves out without a word."""
+    listed = {Path(file).name for one in series for file in one.files}
+    left_out = [
+        file.name
+        for file in sorted(path.iterdir())
+        if file.name not in listed
+        and file.name != "DICOMDIR"
+        and (_is_dicom(file) or file.suffix.lower() in _SLICE_SUFFIXES)
+    ]
+    if left_out:
+        raise ImageError(
+            f"DICOM files in '{path}' cannot be read as slices: "
+            f"{', '.join(repr(name) for name in left_out[:5])}"
+            f"{f' and {len(left_out) - 5} more' if len(left_out) > 5 else ''}. Export "
+            "the series again, or remove these files if they are no slices."
+        )
 
 
 def _choose_series(path: Path, series: list[Series]) -> Series:
