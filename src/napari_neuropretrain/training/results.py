@@ -72,11 +72,8 @@ def judge(
     threshold = youden_threshold(*values["validation"])
     metrics = {part: binary_metrics(*pair, threshold) for part, pair in values.items()}
     baseline = binary_metrics(constant, test)
-    kind = (
-        "larger training group ("
-        + ("negative", "positive")[int(train.mean() >= 0.5)]
-        + ")"
-    )
+    group = "positive" if train.mean() >= 0.5 else "negative"
+    kind = f"larger training group ({group})"
     return metrics | {"baseline": {"predicts": kind} | baseline}, threshold
 
 
@@ -97,15 +94,17 @@ def write_predictions(
     path: Path, scored: Sequence[Scored], task: Any, threshold: float | None
 ) -> None:
     """Write one line a scan: who, which split, label and prediction."""
-    columns = ["participant_id", "session_id", "split", "label", "prediction"]
-    binary = threshold is not None
-    rows = [columns + (["predicted_label"] if binary else [])]
+    rows = [["participant_id", "session_id", "split", "label", "prediction"]]
+    if threshold is not None:
+        rows[0].append("predicted_label")
     for one in sorted(scored, key=lambda one: (PARTS.index(one.part), one.scan.key)):
-        called = binary and one.prediction >= threshold
-        label = task.names[int(one.label)] if binary else f"{one.label:.6g}"
-        row = [one.scan.participant, one.scan.session or "n/a", one.part, label]
-        row.append(f"{one.prediction:.6g}")
-        rows.append(row + ([task.names[int(called)]] if binary else []))
+        who = [one.scan.participant, one.scan.session or "n/a", one.part]
+        value = f"{one.prediction:.6g}"
+        if threshold is None:
+            rows.append([*who, f"{one.label:.6g}", value])
+        else:
+            called = task.names[int(one.prediction >= threshold)]
+            rows.append([*who, task.names[int(one.label)], value, called])
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
     write_text(path, text.getvalue())

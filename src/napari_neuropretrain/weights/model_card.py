@@ -120,7 +120,7 @@ def hash_participant(participant: str, salt: str) -> str:
     Examples
     --------
     >>> hash_participant("sub-01", "ab")[:8]
-    'a3b9b0c1'
+    'd229d2a3'
     """
     bare = participant.removeprefix("sub-")
     return hashlib.sha256(f"{salt}:{bare}".encode()).hexdigest()
