@@ -152,23 +152,7 @@ def _check_slices(path: Path, series: Series) -> None:
     """Refuse a series with missing, repeated or differently angled slices."""
     if len(series.files) < MIN_EDGE:
         return
-    tags = [_read_tags(Path(file)) for file in series.files]
-    try:
-        positions = np.array([_numbers(one["0020|0032"]) for one in tags])
-        axes = np.array([_numbers(one["0020|0037"]) for one in tags])
-    except (KeyError, ValueError):
-        raise ImageError(
-            f"Slices of {series} in '{path}' do not say where they lie (tags "
-            "ImagePositionPatient, ImageOrientationPatient). Export the original "
-            "series."
-        ) from None
-    if np.abs(axes - axes[0]).max() > 1e-3:
-        raise ImageError(
-            f"The slices of {series} in '{path}' are not parallel. This is a "
-            "localiser or several volumes; give the T1-weighted series alone."
-        )
-    along = positions @ np.cross(axes[0, :3], axes[0, 3:])
-    gaps = np.diff(np.sort(along))
+    gaps = np.diff(np.sort(_positions_mm(path, series)))
     usual = float(np.median(gaps))
     if gaps.min() < usual / 2 or usual <= 0:
         raise ImageError(
@@ -184,6 +168,27 @@ def _check_slices(path: Path, series: Series) -> None:
         )
 
 
+def _positions_mm(path: Path, series: Series) -> NDArray[np.float64]:
+    """Return where each slice lies along the normal of the first one."""
+    tags = [_read_tags(Path(file)) for file in series.files]
+    try:
+        corners = np.array([_numbers(one["0020|0032"]) for one in tags])
+        axes = np.array([_numbers(one["0020|0037"]) for one in tags])
+    except (KeyError, ValueError):
+        raise ImageError(
+            f"Slices of {series} in '{path}' do not say where they lie (tags "
+            "ImagePositionPatient, ImageOrientationPatient). Export the original "
+            "series."
+        ) from None
+    if np.abs(axes - axes[0]).max() > 1e-3:
+        raise ImageError(
+            f"The slices of {series} in '{path}' are not parallel. This is a "
+            "localiser or several volumes; give the T1-weighted series alone."
+        )
+    along: NDArray[np.float64] = corners @ np.cross(axes[0, :3], axes[0, 3:])
+    return along
+
+
 def _numbers(text: str) -> list[float]:
     r"""Split a DICOM multi-value, for example ``"1.0\\\\2.0\\\\3.0"``."""
     return [float(value) for value in text.split("\\")]
@@ -193,13 +198,16 @@ def _is_dicom(file: Path) -> bool:
     """Say whether a file has the DICOM mark after its 128-byte preamble."""
     if not file.is_file():
         return False
-    with file.open("rb") as stream:
-        stream.seek(128)
-        return stream.read(4) == b"DICM"
+    try:
+        with file.open("rb") as stream:
+            stream.seek(128)
+            return stream.read(4) == b"DICM"
+    except OSError:  # not ours to read, so not a slice of this scan
+        return False
 
 
 def _read_tags(file: Path) -> dict[str, str]:
-    """Read the header of one slice; damaged slices have no tags."""
+    """Read the header of one slice."""
     import SimpleITK as sitk
 
     reader: Any = sitk.ImageFileReader()
