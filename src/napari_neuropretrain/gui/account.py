@@ -29,11 +29,14 @@ class Account:
         self._began: tuple[float, int] | None = None
         self._total: int | None = None
         self._last_step = 0
+        self._message = ""
 
     def take(self, event: Mapping[str, Any]) -> str:
         """Note one event and return its line for the log, or an empty string."""
         state, values = event["state"], event.get("values", {})
         step, total = event.get("step"), event.get("total")
+        if state == "epoch" and self._began is not None:
+            step = None  # the steps within the epochs tell the position better
         if step is not None and total:
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
         elif state == "finished":
@@ -47,11 +50,12 @@ class Account:
     ) -> None:
         """Note a step; a new total or a smaller step begins a new stage."""
         if self._began is None or total != self._total or step < self._last_step:
-            self._began = (time, step)
+            self._began, self._message = (time, step), ""
+        self._message = event.get("message") or self._message
         self._total, self._last_step = total, step
         self.fraction = min(max(step / total, 0.0), 1.0)
         began, first = self._began
-        parts = [event.get("message") or "", f"{step} of {total}"]
+        parts = [self._message, f"{step} of {total}"]
         if step > first and step < total:
             left = (time - began) / (step - first) * (total - step)
             parts.append(f"about {words_for_seconds(left)} left")
@@ -104,7 +108,7 @@ def _log_line(state: str, event: Mapping[str, Any]) -> str:
     if state in _QUIET or (state == "step" and not event.get("message")):
         return ""
     message = event.get("message", "")
-    if state in ("finished", "failed", "stopped"):
+    if state in ("finished", "failed", "stopped") or (state == "epoch" and message):
         return str(message)
     values = words_for_values(event.get("values", {}))
     sign = {"warning": "! ", "item_failed": "✗ ", "item_done": "✓ "}.get(state, "")

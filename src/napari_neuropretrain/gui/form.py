@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QToolButton,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -49,7 +49,7 @@ class Form(QWidget):
         main, more = _field_layout(), _field_layout()
         for name, field in options.model_fields.items():
             widget = make_widget(name, field)
-            widget.changed.connect(self.changed)
+            widget.changed.connect(self._tell)
             self.widgets[name] = widget
             layout = main if _shown_first(name, field) else more
             layout.addRow(label_of(name), _with_folder_button(widget, field))
@@ -58,6 +58,9 @@ class Form(QWidget):
         column.addLayout(main)
         if more.rowCount():
             column.addWidget(_folded(more))
+
+    def _tell(self, value: object = None) -> None:
+        self.changed.emit()
 
     def values(self) -> dict[str, Any]:
         """Return what is filled in, by field name; empty required paths are absent."""
@@ -72,6 +75,12 @@ class Form(QWidget):
             kept = self._choices.get(name)
             values[name] = kept if kept and kept.name == value else value
         return values
+
+    def missing(self) -> list[str]:
+        """Return the labels of required fields that are still empty."""
+        values, fields = self.values(), self._options.model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        return [label_of(name) for name in required if name not in values]
 
     def config(self) -> Config:
         """Return the settings.
@@ -183,7 +192,7 @@ def _field_layout() -> QFormLayout:
 def _folded(layout: QFormLayout) -> QCollapsible:
     inner = QWidget()
     inner.setLayout(layout)
-    fold = QCollapsible("More settings")
+    fold = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
     fold.addWidget(inner)
     fold.collapse(animate=False)
     return fold
@@ -199,8 +208,7 @@ def _with_folder_button(widget: ValueWidget, field: FieldInfo) -> QWidget:
     widget.choose_btn.text = "Folder…" if widget.mode.value == "d" else "File…"
     if widget.mode.value == "d":
         return native
-    button = QToolButton()
-    button.setText("Folder…")
+    button = QPushButton("Folder…")
     button.setToolTip("Choose a folder (BIDS, DICOM, images, or a run folder).")
 
     def choose() -> None:

@@ -78,7 +78,6 @@ class JobWidget(QWidget):
         self.problem = QLabel()
         self.problem.setWordWrap(True)
         self.problem.setObjectName("problem")
-        self.problem.setStyleSheet("QLabel#problem { color: #e06c5a; }")
         self.start_button = _button("Start", self.start)
         self.cancel_button = _button("Cancel", self.cancel)
         self.copy_button = _button("Copy as command", self.copy_command)
@@ -127,9 +126,11 @@ class JobWidget(QWidget):
             clipboard.setText(command_line(self.job, config))
             self.panel.state.setText("Copied the command.")
 
-    def show_result(self, kind: str, path: Path) -> None:
+    def show_result(
+        self, kind: str, path: Path, values: dict[str, Any] | None = None
+    ) -> None:
         """Load a result in the background and show it."""
-        worker = create_worker(load_result, kind, path, self._scan)
+        worker = create_worker(load_result, kind, path, self._scan, values or {})
         worker.returned.connect(partial(self._show, kind))
         worker.errored.connect(self._loading_failed)
         worker.start()
@@ -165,7 +166,7 @@ class JobWidget(QWidget):
         # One scan of a cohort is enough to look at.
         if path and kind not in self._kinds_shown:
             self._kinds_shown.add(kind)
-            self.show_result(kind, Path(str(path)))
+            self.show_result(kind, Path(str(path)), values)
 
     def _end(self, ending: Ending) -> None:
         self._follower = None
@@ -193,6 +194,10 @@ class JobWidget(QWidget):
 
     def _check(self) -> Config | None:
         """Return the settings, or show what is wrong with them."""
+        if missing := self.form.missing():
+            self._say(f"To start, fill in: {', '.join(missing)}.", wrong=False)
+            self.start_button.setEnabled(False)
+            return None
         try:
             config = self.form.config()
         except ConfigError as error:
@@ -203,7 +208,9 @@ class JobWidget(QWidget):
         self.start_button.setEnabled(self._follower is None)
         return config
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, wrong: bool = True) -> None:
+        color = "color: #e06c5a;" if wrong else ""
+        self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
+from napari.utils import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_neuropretrain.data.orientation import obliqueness_degrees, to_napari
+from napari_neuropretrain.data.orientation import (
+    obliqueness_degrees,
+    to_canonical,
+    to_napari,
+)
 from napari_neuropretrain.gui.overlay import (
     START_FRACTION,
     symmetric_limit,
@@ -23,10 +29,15 @@ LayerData: TypeAlias = tuple[NDArray[Any], dict[str, Any], str]
 
 OCCLUSION_KEY = "neuropretrain_occlusion_limit"
 """Metadata key of an occlusion layer: its symmetric limit."""
+FRACTION_KEY = "neuropretrain_occlusion_fraction"
+"""Metadata key of an occlusion layer: the share of the limit that is hidden."""
 PLANES = {"Axial": (0, 1, 2), "Coronal": (1, 0, 2), "Sagittal": (2, 0, 1)}
 """Order of napari's axes (z, y, x) for each plane, the last two on the screen."""
 
 _OBLIQUE_DEGREES = 1.0
+_TOWARDS = ("top", "front", "the person's right")
+"""Where z, y and x grow to."""
+_MASK_COLORS = {None: "transparent", 1: "#21d19f"}
 
 
 def t1_layer(
@@ -37,9 +48,9 @@ def t1_layer(
     Parameters
     ----------
     data
-        Voxels (X, Y, Z), RAS order.
+        Voxels in any order.
     affine
-        Voxel to RAS mm (4, 4); kept in the metadata.
+        Voxel to RAS mm (4, 4) of that array; kept in the metadata.
     name
         Name of the layer.
     **metadata
@@ -59,10 +70,10 @@ def t1_layer(
 def mask_layer(
     mask: NDArray[Any], affine: NDArray[Any], name: str, **metadata: Any
 ) -> LayerData:
-    """Describe a brain mask (X, Y, Z) as an outlined labels layer."""
-    labels, keywords, _ = _place(
-        (mask > 0.5).astype(np.uint8), affine, name, {"opacity": 0.9}, metadata
-    )
+    """Describe a brain mask as an outlined labels layer."""
+    look = {"opacity": 0.9, "colormap": DirectLabelColormap(color_dict=_MASK_COLORS)}
+    inside = (mask > 0.5).astype(np.uint8)
+    labels, keywords, _ = _place(inside, affine, name, look, metadata)
     return labels, keywords, "labels"
 
 
@@ -73,7 +84,7 @@ def occlusion_layer(
     fraction: float = START_FRACTION,
     **metadata: Any,
 ) -> LayerData:
-    """Describe an occlusion map (X, Y, Z) as a two-sided overlay.
+    """Describe an occlusion map as a two-sided overlay.
 
     Parameters
     ----------
@@ -91,7 +102,8 @@ def occlusion_layer(
         "interpolation3d": "nearest",
     }
     finite = np.nan_to_num(data.astype(np.float32, copy=False))
-    return _place(finite, affine, name, look, {**metadata, OCCLUSION_KEY: limit})
+    known = {OCCLUSION_KEY: limit, FRACTION_KEY: fraction}
+    return _place(finite, affine, name, look, {**metadata, **known})
 
 
 def display_limits(data: NDArray[Any]) -> tuple[float, float]:
@@ -138,28 +150,35 @@ def set_up_view(viewer: ViewerModel) -> None:
     camera.orientation2d = ("up", "right")
     viewer.canvas.overlays["scale_bar"].visible = True
     note = viewer.canvas.overlays["text"]
-    note.text = "The right of the picture is the right of the person"
-    note.position = "top_left"
+    if not note.visible:
+        note.position = "top_left"
+        viewer.dims.events.order.connect(partial(_say_sides, viewer))
+        viewer.dims.events.ndisplay.connect(partial(_say_sides, viewer))
     note.visible = True
+    _say_sides(viewer)
 
 
 def show_plane(viewer: ViewerModel, plane: str) -> None:
     """Show one of `PLANES` in 2D."""
     viewer.dims.ndisplay = 2
     viewer.dims.order = PLANES[plane]
+    _show_masks(viewer, True)
     viewer.reset_view()
 
 
 def show_3d(viewer: ViewerModel) -> None:
-    """Show the head in 3D, from its right front."""
+    """Show the head in 3D from the right front; masks, opaque in 3D, are hidden."""
+    _show_masks(viewer, False)
     viewer.dims.order = (0, 1, 2)
     viewer.dims.ndisplay = 3
     viewer.reset_view()
+    viewer.scene.camera.set_view_direction((-0.25, -1.0, -0.8), (1.0, 0.0, 0.0))
 
 
 def set_threshold(layer: Layer, fraction: float) -> float:
     """Hide an occlusion layer below a share of its limit; return the threshold."""
     limit = float(layer.metadata[OCCLUSION_KEY])
+    layer.metadata[FRACTION_KEY] = fraction
     if isinstance(layer, Image):
         layer.colormap = two_sided_colormap(fraction)
     return fraction * limit
@@ -177,8 +196,8 @@ def _place(
     look: dict[str, Any],
     metadata: dict[str, Any],
 ) -> LayerData:
-    """Turn (X, Y, Z) voxels into napari's (Z, Y, X), placed in mm."""
-    placed = to_napari(data, affine)
+    """Turn voxels into napari's (Z, Y, X), placed in mm."""
+    placed = to_napari(*to_canonical(data, affine))
     angle = obliqueness_degrees(affine)
     notes = list(metadata.pop("notes", ()))
     if angle > _OBLIQUE_DEGREES and not notes:
@@ -199,8 +218,22 @@ def _finish(layer: Layer) -> None:
     """Set what a layer cannot be created with."""
     if OCCLUSION_KEY in layer.metadata and isinstance(layer, Image):
         layer.colorbar.visible = True
-    elif hasattr(layer, "contour"):
+    elif isinstance(layer, Labels):
         layer.contour = 1
+
+
+def _show_masks(viewer: ViewerModel, visible: bool) -> None:
+    for layer in viewer.layers:
+        if isinstance(layer, Labels):
+            layer.visible = visible
+
+
+def _say_sides(viewer: ViewerModel, event: object = None) -> None:
+    """Write on the canvas which way is which."""
+    up, right = viewer.dims.order[-2:]
+    flat = viewer.dims.ndisplay == 2 and max(up, right) < len(_TOWARDS)
+    sides = f"up: {_TOWARDS[up]} · right: {_TOWARDS[right]}" if flat else ""
+    viewer.canvas.overlays["text"].text = sides
 
 
 def _look_at(viewer: ViewerModel, layer: Layer) -> None:

@@ -60,9 +60,11 @@ def read_layers(path: Path) -> list[LayerData]:
     stem = stem_of(path)
     if stem.endswith((OCCLUSION, BRAIN_MASK)):
         data, affine = _read_map(path)
-        make = layers.occlusion_layer if stem.endswith(OCCLUSION) else layers.mask_layer
-        details = {"path": str(path), **_sidecar(path)}
-        return [make(data, affine, stem, **details)]
+        details = {"path": str(path), **_explanation(path)}
+        if stem.endswith(BRAIN_MASK):
+            return [layers.mask_layer(data, affine, stem, **details)]
+        share = _strongest_share(details, layers.symmetric_limit(data))
+        return [layers.occlusion_layer(data, affine, stem, share, **details)]
     volume = read_volume(path)
     data = volume.data
     if stem.endswith(PREPROC):
@@ -128,10 +130,20 @@ def _header(path: Path) -> dict[str, Any]:
     return {} if path.is_dir() else {"header": getattr(nib.load(path), "header", None)}
 
 
-def _sidecar(path: Path) -> dict[str, Any]:
-    """Return the JSON beside a map, if there is one."""
-    beside = path.with_name(f"{stem_of(path)}.json")
+def _explanation(path: Path) -> dict[str, Any]:
+    """Return what the explain job noted beside a map, if it did."""
+    key = path.name.partition("_space-")[0]
+    beside = path.with_name(f"{key}_explanation.json")
     try:
-        return {"sidecar": json.loads(beside.read_text(encoding="utf-8"))}
+        return {"explanation": json.loads(beside.read_text(encoding="utf-8"))}
     except (OSError, ValueError):
         return {}
+
+
+def _strongest_share(details: dict[str, Any], limit: float) -> float:
+    """Return the share of the limit to hide: the job's own threshold if known."""
+    from napari_neuropretrain.gui.overlay import START_FRACTION
+
+    threshold = details.get("explanation", {}).get("strongest_threshold")
+    known = isinstance(threshold, int | float) and 0 < threshold < limit
+    return float(threshold) / limit if known else START_FRACTION

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain.gui.reader import (
     BRAIN_MASK,
-    OCCLUSION,
     PREPROC,
     SUFFIXES,
     read_layers,
@@ -42,7 +42,12 @@ class Shown:
     text: str = ""
 
 
-def load_result(kind: str, path: Path, scan: Path | None = None) -> Shown:
+def load_result(
+    kind: str,
+    path: Path,
+    scan: Path | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> Shown:
     """Load what there is to see of a result.
 
     Parameters
@@ -53,6 +58,9 @@ def load_result(kind: str, path: Path, scan: Path | None = None) -> Shown:
         File or folder of the result.
     scan
         The job's input, shown below the result where it is one image.
+    values
+        What else the event said: ``t1`` and ``template_t1``, the volumes that
+        occlusion maps lie on.
 
     Raises
     ------
@@ -62,7 +70,7 @@ def load_result(kind: str, path: Path, scan: Path | None = None) -> Shown:
     if kind == "derivatives":
         return Shown(layers=_derivative_layers(path, scan))
     if kind == "occlusion":
-        return Shown(layers=_occlusion_layers(path, scan))
+        return Shown(layers=_occlusion_layers(path, values or {}))
     if kind == "predictions":
         return Shown(table=read_table(_file(path, "predictions.tsv")))
     if kind == "metrics":
@@ -96,39 +104,26 @@ def _derivative_layers(path: Path, scan: Path | None) -> list[LayerData]:
     return layers
 
 
-def _occlusion_layers(path: Path, scan: Path | None) -> list[LayerData]:
-    """Return the map over the volume it belongs to."""
-    folder = path if path.is_dir() else path.parent
-    raw = scan is not None and _is_image(scan) and not stem_of(scan).endswith(PREPROC)
-    if raw and (found := _first(folder, f"*_space-T1w{OCCLUSION}.nii.gz")):
-        return [*read_layers(scan or found), *read_layers(found)]
-    found = path if path.is_file() else _first(folder, f"*{OCCLUSION}.nii.gz")
-    if found is None or not _is_image(found):
-        found = _first(folder, f"*_space-MNI152{OCCLUSION}.nii.gz")
-    if found is None:
-        return []
-    below = scan if scan is not None and _is_image(scan) and not raw else None
-    below = below or _first(folder, f"*{PREPROC}.nii.gz")
-    if below is None and scan is not None:
-        below = _first(scan, f"*{PREPROC}.nii.gz")
-    return [*(read_layers(below) if below else []), *read_layers(found)]
+def _occlusion_layers(path: Path, values: Mapping[str, Any]) -> list[LayerData]:
+    """Return the map over the volume it lies on, in the scan's space if possible."""
+    own = path.with_name(path.name.replace("_space-MNI152", "_space-T1w"))
+    below = Path(str(values.get("t1") or ""))
+    if not (own.is_file() and _is_scan(below)):
+        own, below = path, Path(str(values.get("template_t1") or ""))
+    return [*(read_layers(below) if _is_scan(below) else []), *read_layers(own)]
 
 
 def _source_of(preproc: Path, scan: Path | None) -> Path | None:
     """Return the raw scan that a derivative was made from, if it is still there."""
-    if scan is not None and _is_image(scan):
+    if scan is not None and scan.is_file() and _is_scan(scan):
         return scan
     beside = preproc.with_name(f"{stem_of(preproc)}.json")
     try:
-        named: Any = json.loads(beside.read_text(encoding="utf-8")).get("Source")
-    except (OSError, ValueError):
+        source = json.loads(beside.read_text(encoding="utf-8"))["Source"]
+        named = Path(str(source["Path"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not isinstance(named, str):
-        return None
-    places = [Path(named)]
-    if scan is not None:
-        places.append((scan if scan.is_dir() else scan.parent) / named)
-    return next((place for place in places if place.exists()), None)
+    return named if named.exists() else None
 
 
 def _metrics_text(path: Path) -> str:
@@ -155,8 +150,11 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _is_image(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith(SUFFIXES)
+def _is_scan(path: Path) -> bool:
+    """Whether `path` is an image file, or a folder that may hold DICOM slices."""
+    if path.name == "":
+        return False
+    return path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES))
 
 
 def _file(path: Path, name: str) -> Path:

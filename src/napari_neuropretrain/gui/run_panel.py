@@ -40,6 +40,7 @@ class RunPanel(QWidget):
         self.curve = LossCurve()
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
+        self.log.setPlaceholderText("The log of the run appears here.")
         self.log.setMaximumBlockCount(_LOG_LINES)
         self.log.setMinimumHeight(90)
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))

@@ -23,9 +23,22 @@ if TYPE_CHECKING:
 
 
 class ViewControls(QWidget):
-    """Planes, 3D, and a threshold that acts on every occlusion layer."""
+    """Planes, 3D, and a threshold that acts on every occlusion layer.
 
-    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    viewer
+        The viewer to act on.
+    threshold
+        Whether the threshold is offered.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        threshold: bool = True,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._viewer = viewer
         grid = QGridLayout(self)
@@ -43,13 +56,17 @@ class ViewControls(QWidget):
         self.slider.setToolTip("Values closer to 0 than this are transparent.")
         self.readout = QLabel()
         self.slider.valueChanged.connect(self._set_threshold)
-        grid.addWidget(QLabel("Hide below"), 1, 0)
-        grid.addWidget(self.slider, 1, 1, 1, 2)
-        grid.addWidget(self.readout, 1, 3)
-        self._set_threshold(self.slider.value())
+        if threshold:
+            grid.addWidget(QLabel("Hide below"), 1, 0)
+            grid.addWidget(self.slider, 1, 1, 1, 2)
+            grid.addWidget(self.readout, 1, 3)
+        self.refresh()
 
-    def refresh(self) -> None:
-        """Apply the threshold to layers that have come since."""
+    def refresh(self, shown: object = None) -> None:
+        """Take over the threshold of the latest occlusion layer."""
+        if found := layers.occlusion_layers(self._viewer):
+            percent = round(100 * float(found[-1].metadata[layers.FRACTION_KEY]))
+            self.slider.setValue(min(max(percent, 1), 95))
         self._set_threshold(self.slider.value())
 
     def _show(self, plane: str, checked: bool = False) -> None:

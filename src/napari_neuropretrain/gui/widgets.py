@@ -16,6 +16,7 @@ class PreprocessWidget(JobWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__("preprocess", "Preprocess", napari_viewer)
+        self.bottom.insertWidget(2, ViewControls(napari_viewer, threshold=False))
 
 
 class FinetuneWidget(JobWidget):
@@ -37,6 +38,6 @@ class ExplainWidget(JobWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__("explain", "Explain", napari_viewer)
-        controls = ViewControls(napari_viewer)
-        self.shown.connect(lambda shown: controls.refresh())
-        self.bottom.insertWidget(2, controls)
+        self.controls = ViewControls(napari_viewer)
+        self.shown.connect(self.controls.refresh)
+        self.bottom.insertWidget(2, self.controls)

@@ -1,0 +1,89 @@
+"""The real viewer, drawn with OpenGL."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui.widgets import ExplainWidget
+
+pytestmark = [pytest.mark.gl, pytest.mark.usefixtures("no_gl")]
+
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+@pytest.fixture
+def head() -> np.ndarray:
+    x, y, z = np.mgrid[:40, :48, :40]
+    inside = ((x - 20) / 16) ** 2 + ((y - 24) / 20) ** 2 + ((z - 20) / 16) ** 2 < 1
+    return np.where(inside, 100.0 + y, 0.0).astype(np.float32)
+
+
+@pytest.fixture
+def occlusion(head) -> np.ndarray:
+    """Hot on the right at the front, cold on the left at the back."""
+    occlusion = np.zeros_like(head)
+    occlusion[27:31, 31:35, 18:22] = 1.0
+    occlusion[9:13, 13:17, 18:22] = -0.9
+    return occlusion
+
+
+def centroid(picture, channel, other):
+    """Return (row, column) of the pixels where `channel` is far above `other`."""
+    picture = picture.astype(int)
+    coloured = picture[..., channel] - picture[..., other] > 100
+    coloured[:, -picture.shape[1] // 6 :] = False  # the colour bar
+    coloured[: picture.shape[0] // 8] = False
+    assert coloured.any()
+    rows, columns = np.nonzero(coloured)
+    return rows.mean(), columns.mean()
+
+
+@pytest.mark.parametrize("three_d", [False, True])
+def test_both_signs_are_seen_on_the_right_sides(
+    make_napari_viewer, head, occlusion, three_d
+):
+    viewer = make_napari_viewer()
+    viewer.window.resize(900, 700)
+    stack = [
+        layers.t1_layer(head, AFFINE, "T1"),
+        layers.occlusion_layer(occlusion, AFFINE, "occlusion"),
+    ]
+    layers.add_layers(viewer, stack)
+    if three_d:
+        viewer.dims.ndisplay = 3
+        viewer.reset_view()
+    picture = viewer.screenshot(flash=False)
+    hot, cold = centroid(picture, 0, 2), centroid(picture, 2, 0)
+    assert hot[0] < cold[0]  # the front is up
+    assert hot[1] > cold[1]  # the right is right
+    grey = picture[..., :3].std(axis=-1) < 4
+    assert (grey & (picture[..., 0] > 40)).mean() > 0.03  # the head is not veiled
+
+
+def test_threshold_slider_hides_the_weaker_cluster(make_napari_viewer, head, occlusion):
+    viewer = make_napari_viewer()
+    widget = ExplainWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Explain")
+    layers.add_layers(viewer, [layers.occlusion_layer(occlusion, AFFINE, "map")])
+    controls = widget.controls
+    controls.refresh()
+    assert controls.readout.text() == "40 % (±0.4)"
+    controls.slider.setValue(95)
+    assert controls.readout.text() == "95 % (±0.95)"
+    picture = viewer.screenshot(flash=False)
+    centroid(picture, 0, 2)
+    with pytest.raises(AssertionError):
+        centroid(picture, 2, 0)
+
+
+def test_results_of_a_run_arrive_as_layers(
+    make_napari_viewer, qtbot, tmp_path, oblique_scan
+):
+    viewer = make_napari_viewer()
+    widget = ExplainWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Explain")
+    with qtbot.waitSignal(widget.shown, timeout=20_000):
+        widget.show_result("occlusion", oblique_scan)
+    assert len(viewer.layers) == 1
