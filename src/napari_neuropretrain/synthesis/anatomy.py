@@ -47,12 +47,11 @@ AGEING_CORTEX: tuple[tuple[Triple, Triple], ...] = (
 class TissueMaps:
     """The template and its tissues on one grid, each float32 of shape (X, Y, Z).
 
-    `t1` is 0 outside the brain; `grey`, `white` and `brain` lie in [0, 1].
+    `t1` is 0 outside the brain; `grey` and `brain` lie in [0, 1].
     """
 
     t1: FloatArray
     grey: FloatArray
-    white: FloatArray
     brain: FloatArray
 
 
@@ -68,16 +67,14 @@ class Regions:
 
 
 @lru_cache(maxsize=1)
-def _template_files() -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.float64]]:
-    """Return the packaged T1, grey and white matter at 1 mm, and their affine."""
+def _template_files() -> tuple[FloatArray, FloatArray, NDArray[np.float64]]:
+    """Return the packaged T1 and grey matter at 1 mm, and their affine."""
     from nilearn import datasets
 
     t1 = datasets.load_mni152_template(resolution=1)
     grey = datasets.load_mni152_gm_template(resolution=1)
-    white = datasets.load_mni152_wm_template(resolution=1)
-    images = (t1, grey, white)
-    arrays = [np.asarray(image.dataobj, dtype=np.float32) for image in images]
-    return arrays[0], arrays[1], arrays[2], np.asarray(t1.affine, dtype=np.float64)
+    voxels, share = (np.asarray(i.dataobj, dtype=np.float32) for i in (t1, grey))
+    return voxels, share, np.asarray(t1.affine, dtype=np.float64)
 
 
 def grid_coordinates(
@@ -102,8 +99,8 @@ def tissue_maps(shape: tuple[int, int, int], affine: NDArray[np.float64]) -> Tis
     >>> maps.t1.shape
     (9, 9, 9)
     """
-    t1, grey, white, source = _template_files()
-    volumes = (t1, grey, white, (t1 > 0).astype(np.float32))
+    t1, grey, source = _template_files()
+    volumes = (t1, grey, (t1 > 0).astype(np.float32))
     return TissueMaps(
         *(resample(volume, source, shape, affine, "constant") for volume in volumes)
     )
