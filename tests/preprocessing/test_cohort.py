@@ -138,6 +138,38 @@ def test_preprocessed_scans_are_refused(
         preprocess(again, silent)
 
 
+def test_the_raw_folder_is_no_place_for_the_derivatives(
+    tmp_path: Path, write_brain: WriteBrain
+) -> None:
+    raw = raw_folder(tmp_path / "raw", good=0, bad=1, write=write_brain)
+    before = (raw / "participants.tsv").read_bytes()
+    with pytest.raises(CohortError, match="a folder of its own"):
+        preprocess(settings(tmp_path, output=raw), silent)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dataset_description.json").write_text('{"Name": "other"}')
+    with pytest.raises(CohortError, match="another dataset"):
+        preprocess(settings(tmp_path), silent)
+    assert (raw / "participants.tsv").read_bytes() == before
+
+
+def test_labels_of_an_earlier_cohort_are_kept(
+    tmp_path: Path, write_brain: WriteBrain
+) -> None:
+    raw_folder(tmp_path / "raw", good=0, bad=1, write=write_brain)
+    preprocess(settings(tmp_path), silent)
+    (tmp_path / "raw").rename(tmp_path / "first")
+    second = raw_folder(tmp_path / "raw", good=0, bad=1, write=write_brain)
+    (second / "sub-01").rename(second / "sub-09")
+    scan = second / "sub-09" / "anat" / "sub-01_T1w.nii.gz"
+    scan.rename(scan.with_name("sub-09_T1w.nii.gz"))
+    (second / "participants.tsv").write_text("participant_id\tsex\nsub-09\tF\n")
+    preprocess(settings(tmp_path), silent)
+    rows = read_table(tmp_path / "out" / "participants.tsv")
+    assert [row["participant_id"] for row in rows] == ["sub-01", "sub-09"]
+    assert [row["age"] for row in rows] == ["61", "n/a"]
+    assert [row["sex"] for row in rows] == ["n/a", "F"]
+
+
 def test_a_killed_worker_costs_no_scan(
     tmp_path: Path, write_brain: WriteBrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

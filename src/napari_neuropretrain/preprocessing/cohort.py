@@ -10,6 +10,7 @@ from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.participants import Cohort, read_cohort
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.preprocessing.cohort_tables import (
+    check_output,
     write_description,
     write_participants,
     write_record,
@@ -93,13 +94,14 @@ def preprocess_cohort(
     Raises
     ------
     CohortError
-        If the scans are preprocessed already.
+        If the scans are preprocessed already, or `output` holds other data.
     """
     if cohort.kind == "preprocessed":
         raise CohortError(
             f"The scans in '{cohort.root}' are preprocessed already. Give the raw "
             "scans, or use this folder as it is."
         )
+    check_output(output, cohort)
     for note in cohort.notes:
         report(Progress("warning", note))
     write_description(output)

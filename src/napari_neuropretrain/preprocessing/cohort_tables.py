@@ -10,11 +10,12 @@ from pathlib import Path
 
 from napari_neuropretrain import __version__
 from napari_neuropretrain.config.base import write_text
-from napari_neuropretrain.data.participants import Scan
+from napari_neuropretrain.data.participants import Cohort, Scan
 from napari_neuropretrain.data.tables import (
     PARTICIPANT_COLUMNS,
     PATH_COLUMNS,
     SESSION_COLUMNS,
+    TABLE_SUFFIXES,
     read_table,
     rows_by_key,
 )
@@ -37,6 +38,29 @@ RECORD_COLUMNS = (
     "dice",
     "correlation",
 )
+
+
+def check_output(output: Path, cohort: Cohort) -> None:
+    """Refuse a folder whose tables belong to somebody else.
+
+    Raises
+    ------
+    CohortError
+        If `output` is where the raw scans are, or another BIDS dataset.
+    """
+    root = cohort.root.resolve()
+    home = root.parent if root.suffix.lower() in TABLE_SUFFIXES else root
+    description = output / DESCRIPTION
+    foreign = (
+        description.exists()
+        and "napari-neuropretrain" not in description.read_text(encoding="utf-8")
+    )
+    if output.resolve() == home or foreign:
+        raise CohortError(
+            f"'{output}' holds raw scans or another dataset, whose tables would be "
+            "overwritten. Give a folder of its own, for example "
+            f"'{output / 'derivatives' / 'napari-neuropretrain'}'."
+        )
 
 
 def write_description(output: Path) -> None:

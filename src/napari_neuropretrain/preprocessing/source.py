@@ -14,7 +14,7 @@ def describe_source(path: Path) -> dict[str, Any]:
     """Return path, size, time and SHA-256 of a scan's file, or DICOM folder."""
     size, modified = _size_and_time(path)
     return {
-        "Path": str(path),
+        "Path": str(path.absolute()),
         "Bytes": size,
         "ModifiedNs": modified,
         "SHA256": _hash(path),
