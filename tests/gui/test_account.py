@@ -13,9 +13,7 @@ def test_position_and_time_left_of_a_stage():
     account.take({"state": "step", "step": 2, "total": 10, "time": 104.0})
     assert account.fraction == pytest.approx(0.2)
     assert account.stage == "Registering · 2 of 10 · about 16 s left"
-    account.take(
-        {"state": "step", "message": "Next", "step": 0, "total": 4, "time": 110}
-    )
+    account.take({**line, "message": "Next", "total": 4, "time": 110.0})
     assert account.stage == "Next · 0 of 4"
 
 

@@ -9,6 +9,8 @@ from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.gui.command import command_line
 
+DX = {"name": "ad", "label": "dx"}
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="shlex splits POSIX command lines")
 @pytest.mark.parametrize(
@@ -18,7 +20,7 @@ from napari_neuropretrain.gui.command import command_line
         ("finetune", {"cohort": "c", "output": "o", "augment": False, "task": "pd"}),
         (
             "finetune",
-            {"cohort": "c", "output": "o", "task": {"name": "ad", "label": "dx"}},
+            {"cohort": "c", "output": "o", "task": DX},
         ),
         ("explain", {"model": "m", "input": "i", "output": "o", "baseline": "black"}),
     ],

@@ -44,7 +44,7 @@ def centroid(picture, channel, other):
 def test_both_signs_are_seen_on_the_right_sides(
     make_napari_viewer, head, occlusion, three_d
 ):
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
     viewer.window.resize(900, 700)
     stack = [
         layers.t1_layer(head, AFFINE, "T1"),
@@ -63,7 +63,7 @@ def test_both_signs_are_seen_on_the_right_sides(
 
 
 def test_threshold_slider_hides_the_weaker_cluster(make_napari_viewer, head, occlusion):
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
     widget = ExplainWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Explain")
     layers.add_layers(viewer, [layers.occlusion_layer(occlusion, AFFINE, "map")])
@@ -81,7 +81,7 @@ def test_threshold_slider_hides_the_weaker_cluster(make_napari_viewer, head, occ
 def test_results_of_a_run_arrive_as_layers(
     make_napari_viewer, qtbot, tmp_path, oblique_scan
 ):
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
     widget = ExplainWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Explain")
     with qtbot.waitSignal(widget.shown, timeout=20_000):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import annotated_types as at
+from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -25,6 +26,8 @@ from superqt import QCollapsible
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
+
+FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 
 SHOWN_FIRST = ("epochs", "device")
 """Numbers people change at once; other numbers are folded away."""
@@ -44,8 +47,8 @@ class Form(QWidget):
     def __init__(self, options: type[Config], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._options = options
-        self._choices: dict[str, Choice] = {}
-        self.widgets: dict[str, ValueWidget] = {}
+        self._exact: dict[str, tuple[Any, Any]] = {}
+        self.widgets: dict[str, FieldWidget] = {}
         main, more = _field_layout(), _field_layout()
         for name, field in options.model_fields.items():
             widget = make_widget(name, field)
@@ -72,8 +75,8 @@ class Form(QWidget):
                 if not text:
                     continue
                 value = Path(text).expanduser()
-            kept = self._choices.get(name)
-            values[name] = kept if kept and kept.name == value else value
+            shown, exact = self._exact.get(name, (None, None))
+            values[name] = exact if name in self._exact and shown == value else value
         return values
 
     def missing(self) -> list[str]:
@@ -96,16 +99,15 @@ class Form(QWidget):
         """Show the settings `config`."""
         for name, widget in self.widgets.items():
             value = getattr(config, name)
-            if isinstance(value, Choice):
-                self._choices[name] = value
-                value = value.name
             if isinstance(widget, FileEdit):
                 widget.line_edit.value = str(value)
-            else:
-                widget.value = value
+                continue
+            widget.value = value.name if isinstance(value, Choice) else value
+            # A box shows few decimals, and a choice without its options.
+            self._exact[name] = (widget.value, value)
 
 
-def make_widget(name: str, field: FieldInfo) -> ValueWidget:
+def make_widget(name: str, field: FieldInfo) -> FieldWidget:
     """Make the widget of one field, with its bounds, default and help."""
     extra = field.json_schema_extra
     extra = extra if isinstance(extra, dict) else {}
@@ -113,7 +115,8 @@ def make_widget(name: str, field: FieldInfo) -> ValueWidget:
     if "catalog" in extra:
         return _catalog_widget(str(extra["catalog"]), field, options)
     if field.annotation is Path:
-        mode = "d" if extra.get("path") == "output" else "r"
+        output = extra.get("path") == "output"
+        mode = FileDialogMode("d" if output else "r")
         default = "" if field.is_required() else str(field.default)
         edit = FileEdit(mode=mode, **options)
         edit.line_edit.value = default
@@ -172,7 +175,7 @@ def _bounds(field: FieldInfo) -> dict[str, Any]:
             bounds["step"] = limit.multiple_of
     if field.annotation is float and isinstance(field.default, float):
         # The step also sets how many decimals the box keeps.
-        bounds.setdefault("step", 0.05 if field.default >= 0.1 else 1e-5)
+        bounds.setdefault("step", 0.01 if field.default >= 0.1 else 1e-4)
     return bounds
 
 
@@ -198,7 +201,7 @@ def _folded(layout: QFormLayout) -> QCollapsible:
     return fold
 
 
-def _with_folder_button(widget: ValueWidget, field: FieldInfo) -> QWidget:
+def _with_folder_button(widget: FieldWidget, field: FieldInfo) -> QWidget:
     """Return the Qt widget; an input path may be a file or a folder: offer both."""
     native: QWidget = widget.native
     if isinstance(widget, CheckBox):

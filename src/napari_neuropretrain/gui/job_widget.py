@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from napari.utils import notifications
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
     QApplication,
     QFrame,
@@ -131,7 +131,7 @@ class JobWidget(QWidget):
     ) -> None:
         """Load a result in the background and show it."""
         worker = create_worker(load_result, kind, path, self._scan, values or {})
-        worker.returned.connect(partial(self._show, kind))
+        worker.returned.connect(self._show)
         worker.errored.connect(self._loading_failed)
         worker.start()
 
@@ -150,7 +150,7 @@ class JobWidget(QWidget):
         )
         worker.yielded.connect(self._take)
         worker.returned.connect(self._end)
-        worker.aborted.connect(partial(self._set_running, False))
+        worker.aborted.connect(self._leave)
         worker.start()
 
     def _take(self, update: Update) -> None:
@@ -180,7 +180,12 @@ class JobWidget(QWidget):
         notify(f"{self.title}: {ending.sentence.splitlines()[0]}")
         self.ended.emit(ending)
 
-    def _show(self, kind: str, shown: Shown) -> None:
+    def _leave(self) -> None:
+        """Let go of a run that continues without us, because napari closes."""
+        self._follower = None
+        self._set_running(False)
+
+    def _show(self, shown: Shown) -> None:
         if self._viewer is not None:
             layers.add_layers(self._viewer, shown.layers)
         self.panel.show_table(shown.table)

@@ -79,7 +79,8 @@ class ChildRun:
             self._code = process.poll()
             return self._code is None
         try:
-            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            zombie = process.status() == psutil.STATUS_ZOMBIE
+            return bool(process.is_running() and not zombie)
         except psutil.Error:
             return False
 

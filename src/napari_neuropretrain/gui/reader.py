@@ -56,6 +56,7 @@ def read_layers(path: Path) -> list[LayerData]:
     """
     from napari_neuropretrain.data.volumes import read_volume
     from napari_neuropretrain.gui import layers
+    from napari_neuropretrain.gui.overlay import symmetric_limit
 
     stem = stem_of(path)
     if stem.endswith((OCCLUSION, BRAIN_MASK)):
@@ -63,7 +64,7 @@ def read_layers(path: Path) -> list[LayerData]:
         details = {"path": str(path), **_explanation(path)}
         if stem.endswith(BRAIN_MASK):
             return [layers.mask_layer(data, affine, stem, **details)]
-        share = _strongest_share(details, layers.symmetric_limit(data))
+        share = _strongest_share(details, symmetric_limit(data))
         return [layers.occlusion_layer(data, affine, stem, share, **details)]
     volume = read_volume(path)
     data = volume.data

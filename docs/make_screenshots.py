@@ -1,0 +1,156 @@
+"""Take the pictures of the docs: run each job in its widget and save the window.
+
+    python docs/make_screenshots.py DEMO [--images docs/images] [--only explain]
+
+DEMO is the output folder of ``neuropretrain demo`` (any folder that holds raw scans,
+derivatives and a model will do). On Linux without a display, put
+``xvfb-run -a -s "-screen 0 1600x1000x24"`` in front.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_neuropretrain.gui import layers, widgets
+from napari_neuropretrain.gui.job_widget import JobWidget
+from napari_neuropretrain.gui.process import Ending
+
+WINDOW = (1400, 900)
+LONGEST_RUN_S = 900.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("demo", type=Path, help="folder with scans and a model")
+    parser.add_argument("--images", type=Path, default=Path(__file__).parent / "images")
+    parser.add_argument("--only", choices=SCENES, default=None)
+    given = parser.parse_args()
+    given.images.mkdir(parents=True, exist_ok=True)
+    for name, scene in SCENES.items():
+        if given.only in (None, name):
+            with tempfile.TemporaryDirectory() as scratch:
+                scene(given.demo, Path(scratch), given.images)
+
+
+def preprocess(demo: Path, scratch: Path, images: Path) -> None:
+    """A raw head with its brain mask."""
+    viewer, widget = open_widget(widgets.PreprocessWidget)
+    save(viewer, images / "preprocess-form.png")
+    run(widget, input=raw_scan(demo), output=scratch / "derivatives")
+    save(viewer, images / "preprocess-axial.png")
+    layers.show_plane(viewer, "Sagittal")
+    save(viewer, images / "preprocess-sagittal.png")
+    viewer.close()
+
+
+def finetune(demo: Path, scratch: Path, images: Path) -> None:
+    """The loss while a network learns, and its test."""
+    viewer, widget = open_widget(widgets.FinetuneWidget)
+    settings = {"cohort": derivatives(demo), "output": scratch / "model", "epochs": 4}
+    run(widget, **settings)
+    save(viewer, images / "finetune.png")
+    viewer.close()
+
+
+def predict(demo: Path, scratch: Path, images: Path) -> None:
+    """The table of predictions."""
+    viewer, widget = open_widget(widgets.PredictWidget)
+    settings = {"model": model(demo), "input": derivatives(demo)}
+    run(widget, output=scratch / "predictions", **settings)
+    save(viewer, images / "predict.png")
+    viewer.close()
+
+
+def explain(demo: Path, scratch: Path, images: Path) -> None:
+    """The occlusion map in three planes and in 3D."""
+    viewer, widget = open_widget(widgets.ExplainWidget)
+    settings = {"model": model(demo), "input": raw_scan(demo)}
+    run(widget, output=scratch / "explanation", patch=16, stride=8, **settings)
+    for plane in layers.PLANES:
+        layers.show_plane(viewer, plane)
+        save(viewer, images / f"explain-{plane.lower()}.png")
+    layers.show_3d(viewer)
+    save(viewer, images / "explain-3d.png")
+    viewer.close()
+
+
+SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
+    "preprocess": preprocess,
+    "finetune": finetune,
+    "predict": predict,
+    "explain": explain,
+}
+
+
+def open_widget(
+    kind: Callable[[napari.Viewer], JobWidget],
+) -> tuple[napari.Viewer, JobWidget]:
+    """Open a viewer with one dock widget, and say how long the widget took."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*WINDOW)
+    began = time.perf_counter()
+    widget = kind(viewer)
+    viewer.window.add_dock_widget(widget, name=widget.title)
+    print(f"{widget.title}: opened in {time.perf_counter() - began:.2f} s")
+    settle(1.0)
+    return viewer, widget
+
+
+def run(widget: JobWidget, **settings: object) -> None:
+    """Fill in the form, press Start, and wait until the results are shown."""
+    for name, value in settings.items():
+        field = widget.form.widgets[name]
+        if hasattr(field, "line_edit"):
+            field.line_edit.value = str(value)
+        else:
+            field.value = value
+    endings: list[Ending] = []
+    widget.ended.connect(endings.append)
+    widget.start()
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while not endings and time.monotonic() < deadline:
+        settle(0.1)
+    settle(4.0)
+    print(f"{widget.title}: {widget.panel.state.text()}")
+
+
+def settle(seconds: float) -> None:
+    """Let Qt work for a while."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        QApplication.processEvents()
+        time.sleep(0.02)
+
+
+def save(viewer: napari.Viewer, path: Path) -> None:
+    """Save the whole window."""
+    settle(1.0)
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    print(f"  {path}")
+
+
+def raw_scan(demo: Path) -> Path:
+    """Return the first scan that is not a derivative."""
+    found = sorted(demo.rglob("*_T1w.nii.gz"))
+    return next(path for path in found if "_space-" not in path.name)
+
+
+def derivatives(demo: Path) -> Path:
+    """Return the folder of the preprocessed cohort."""
+    return next(iter(sorted(demo.rglob("preprocess.tsv")))).parent
+
+
+def model(demo: Path) -> Path:
+    """Return the run folder of a fine-tuning."""
+    return next(iter(sorted(demo.rglob("model.safetensors")))).parent
+
+
+if __name__ == "__main__":
+    main()
