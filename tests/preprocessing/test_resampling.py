@@ -10,6 +10,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from napari_neuropretrain.data.volumes import Volume
 from napari_neuropretrain.preprocessing.resampling import (
+    crop_to_brain,
     map_to_scan,
     resample,
     resample_mask,
@@ -104,3 +105,14 @@ def test_a_map_returns_to_where_it_came_from() -> None:
     peak = np.append(np.unravel_index(on_scan.argmax(), on_scan.shape), 1)
     at = (transform @ affine @ peak)[:3]
     np.testing.assert_allclose(at, GRID[:3, :3] @ (12, 12, 12) + GRID[:3, 3], atol=2)
+
+
+def test_the_box_around_the_brain_stays_in_its_place() -> None:
+    voxels, affine = marked_scan()
+    box, mask, box_affine = crop_to_brain(voxels, voxels > 1, affine, 5.0)
+    assert box.shape == mask.shape == (8, 6, 6)
+    whole = resample(voxels, affine, np.eye(4), GRID, SHAPE, order=1)
+    part = resample(box, box_affine, np.eye(4), GRID, SHAPE, order=1)
+    marker = whole > 5
+    assert marker.any()
+    np.testing.assert_allclose(part[marker], whole[marker], atol=1e-5)

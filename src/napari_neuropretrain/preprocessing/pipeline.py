@@ -23,11 +23,17 @@ from napari_neuropretrain.preprocessing.registration import (
     check_registration,
     register_to_template,
 )
-from napari_neuropretrain.preprocessing.resampling import resample, resample_mask
+from napari_neuropretrain.preprocessing.resampling import (
+    crop_to_brain,
+    resample,
+    resample_mask,
+)
 from napari_neuropretrain.progress import Progress, Report
 
 MASK_ML = (400.0, 2500.0)
 """A brain outside this range is a failed mask, or not a human brain."""
+MARGIN_MM = 16.0
+"""Kept around the brain for the registration and the spline."""
 REGISTRATION_EDGE, REGISTRATION_SPACING_MM = 96, 2.0
 """192 mm hold the whole template, whatever the contract crops."""
 STEPS = ("brain mask", "bias field", "registration", "resampling", "intensity")
@@ -89,15 +95,18 @@ def preprocess_scan(
         scan_mask = segment_brain(volume.data, volume.affine, threads=threads)
         mask_ml = _check_mask(scan_mask, volume)
     with clock.step("bias field"):
-        corrected = correct_bias_field(volume.data, scan_mask, volume.affine, threads)
+        box, mask, box_affine = crop_to_brain(
+            volume.data, scan_mask, volume.affine, MARGIN_MM
+        )
+        corrected = correct_bias_field(box, mask, box_affine, threads)
     with clock.step("registration"):
         template = _registration_template()
-        found = register_to_template(corrected, scan_mask, volume.affine, template)
+        found = register_to_template(corrected, mask, box_affine, template)
         check_registration(found, f"'{volume.path}'")
     affine = template_grid(contract.shape, contract.spacing_mm)
-    grid = (volume.affine, found.transform, affine, contract.shape)
+    grid = (box_affine, found.transform, affine, contract.shape)
     with clock.step("resampling"):
-        moved, brain_mask = resample(corrected, *grid), resample_mask(scan_mask, *grid)
+        moved, brain_mask = resample(corrected, *grid), resample_mask(mask, *grid)
     with clock.step("intensity"):
         image = zscore_brain(moved, brain_mask)
     details = {

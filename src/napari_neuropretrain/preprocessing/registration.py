@@ -96,8 +96,10 @@ def register_to_template(
         _centre_mm(template.brain_mask, template.affine),
         _centre_mm(brain_mask, scan_affine),
     )
+    # The finest level first, so that a 1 mm scan is smoothed at full size only once.
+    small, small_affine = _shrunk(scan, scan_affine, LEVELS_MM[-1])
     levels = [
-        _level(template, target, scan, scan_affine, centres, edge_mm)
+        _level(template, target, small, small_affine, centres, edge_mm)
         for edge_mm in LEVELS_MM
     ]
     growth = _volume(brain_mask, scan_affine)

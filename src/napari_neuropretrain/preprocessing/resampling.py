@@ -11,6 +11,46 @@ from napari_neuropretrain.data.orientation import spacing_of
 FWHM_PER_SIGMA = 2.3548
 
 
+def crop_to_brain(
+    data: NDArray[np.float32],
+    brain_mask: NDArray[np.bool_],
+    affine: ArrayLike,
+    margin_mm: float,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]]:
+    """Keep the box around the brain: the air of a 1 mm scan costs most of the time.
+
+    Parameters
+    ----------
+    data, brain_mask
+        Scan and its brain (X, Y, Z); the brain is not empty.
+    affine
+        Voxel to RAS mm (4, 4).
+    margin_mm
+        Kept around the brain, as far as the scan reaches.
+
+    Returns
+    -------
+    tuple
+        Scan, mask and affine of the box.
+
+    Examples
+    --------
+    >>> mask = np.zeros((9, 9, 9), bool)
+    >>> mask[4, 4, 4] = True
+    >>> box, _, affine = crop_to_brain(mask * 7.0, mask, np.diag([2, 2, 2, 1]), 4.0)
+    >>> box.shape, affine[:3, 3].tolist()
+    ((5, 5, 5), [4.0, 4.0, 4.0])
+    """
+    margin = np.ceil(margin_mm / np.array(spacing_of(affine))).astype(int)
+    places = np.argwhere(brain_mask)
+    first = np.maximum(places.min(axis=0) - margin, 0)
+    last = np.minimum(places.max(axis=0) + margin, np.array(data.shape) - 1)
+    x, y, z = (slice(a, b + 1) for a, b in zip(first, last, strict=True))
+    moved = np.array(affine, dtype=float)
+    moved[:3, 3] += moved[:3, :3] @ first
+    return data[x, y, z], brain_mask[x, y, z], moved
+
+
 def voxel_map(
     affine: ArrayLike, transform: ArrayLike, template_affine: ArrayLike
 ) -> NDArray[np.float64]:
