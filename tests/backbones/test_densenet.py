@@ -24,7 +24,7 @@ def test_parameter_counts_are_the_published_ones(name: str, count: int) -> None:
 
 
 def test_an_unknown_backbone_is_named() -> None:
-    with pytest.raises(ConfigError, match="densenet122.*densenet121"):
+    with pytest.raises(ConfigError, match=r"densenet122.*densenet121"):
         parameter_count("densenet122")
 
 

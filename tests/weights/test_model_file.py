@@ -83,7 +83,7 @@ def test_a_cut_file_is_noticed(tmp_path: Path, network: nn.Module) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path, network: nn.Module) -> None:
-    with pytest.raises(CheckpointError, match="There is no model at '.*nowhere'"):
+    with pytest.raises(CheckpointError, match=r"There is no model at '.*nowhere'"):
         load_model(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"holds no model\.safetensors"):
         load_model(tmp_path)
