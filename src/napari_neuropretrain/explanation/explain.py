@@ -27,11 +27,11 @@ from napari_neuropretrain.explanation.occlusion import (
     occlusion_map,
 )
 from napari_neuropretrain.explanation.regions import peaks_table
+from napari_neuropretrain.inference.predict import output_reader
 from napari_neuropretrain.inference.prepare import prepare_scan
 from napari_neuropretrain.preprocessing.derivatives import Derivative, derivative_path
 from napari_neuropretrain.preprocessing.resampling import map_to_scan
 from napari_neuropretrain.progress import Outcome, Progress, Report
-from napari_neuropretrain.tasks.label_scale import LabelScale
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
@@ -81,14 +81,11 @@ def predictor(network: nn.Module, card: ModelCard, device: torch.device) -> Pred
     The output is computed in double precision: a network that is sure of itself
     says 1.0 in single precision, whatever is hidden from it.
     """
-    task = card.task.build()
-    scale = LabelScale(card.label_mean, card.label_sd)
+    read = output_reader(card)
     network = network.to(device).eval()
 
     def predict(volumes: Tensor) -> Tensor:
-        logits = network(volumes).flatten().cpu().double()
-        predicted: Tensor = task.to_prediction(logits, scale)
-        return predicted
+        return read(network(volumes).squeeze(1).cpu().double())
 
     return predict
 
