@@ -176,11 +176,15 @@ def _announce(
         name: described[name]
         for name in ("unit", "target", "prediction", "strongest_threshold")
     }
-    shown = {"t1": str(source or ""), "template_t1": str(preprocessed)}
-    for name, space in (("map", "MNI152"), ("scan_map", "T1w")):
-        if name in paths:
-            values = {"kind": "occlusion", "path": str(paths[name]), "space": space}
-            message = f"Occlusion map: {paths[name].name}"
-            report(Progress("result", message, values=values | shown | facts))
+    # One event for both maps: a viewer shows the one on the scan if it can.
+    shown = {
+        "kind": "occlusion",
+        "path": str(paths["map"]),
+        "scan_map": str(paths.get("scan_map", "")),
+        "t1": str(source or ""),
+        "template_t1": str(preprocessed),
+    }
+    message = f"Occlusion map: {paths['map'].name}"
+    report(Progress("result", message, values=shown | facts))
     values = {"kind": "peaks", "path": str(paths["peaks"])}
     report(Progress("result", f"Peaks: {paths['peaks'].name}", values=values))
