@@ -83,7 +83,7 @@ def fit(
     Raises
     ------
     Cancelled
-        If a callback raised it, or on Ctrl-C.
+        If a callback raised it, or on Ctrl-C or SIGTERM.
     """
     best = KeepBest(checkpoints)
     stop = EarlyStopping("validation_loss", patience=patience, check_finite=False)
@@ -91,8 +91,8 @@ def fit(
         trainer = _trainer([best, stop, *callbacks], epochs, device)
         try:
             trainer.fit(module, *loaders)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise Cancelled("Stopped with Ctrl-C.") from None
+        except SystemExit:  # what Lightning makes of Ctrl-C and of SIGTERM
+            raise Cancelled("Stopped from outside (Ctrl-C or SIGTERM).") from None
     module.cpu()
     weights = safetensors.torch.load_file(best.weights)
     load_tensors(module.network, weights, str(best.weights))
