@@ -117,7 +117,7 @@ def run(widget: JobWidget, **settings: object) -> None:
     deadline = time.monotonic() + LONGEST_RUN_S
     while not endings and time.monotonic() < deadline:
         settle(0.1)
-    settle(4.0)
+    settle(6.0)  # results load, and the notification goes away
     print(f"{widget.title}: {widget.panel.state.text()}")
 
 
@@ -144,7 +144,9 @@ def raw_scan(demo: Path) -> Path:
 
 def derivatives(demo: Path) -> Path:
     """Return the folder of the preprocessed cohort."""
-    return next(iter(sorted(demo.rglob("preprocess.tsv")))).parent
+    found = sorted(demo.rglob("*_desc-preproc_T1w.nii.gz"))
+    sub = next(parent for parent in found[0].parents if parent.name.startswith("sub-"))
+    return sub.parent
 
 
 def model(demo: Path) -> Path:

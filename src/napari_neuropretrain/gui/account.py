@@ -40,7 +40,7 @@ class Account:
         if step is not None and total:
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
         elif state == "finished":
-            self.fraction, self.stage = 1.0, "Done"
+            self.fraction, self.stage = 1.0, ""
         if state == "epoch":
             self._note_losses(values)
         return _log_line(state, event)
@@ -108,10 +108,10 @@ def _log_line(state: str, event: Mapping[str, Any]) -> str:
     if state in _QUIET or (state == "step" and not event.get("message")):
         return ""
     message = event.get("message", "")
-    if state in ("finished", "failed", "stopped") or (state == "epoch" and message):
-        return str(message)
-    values = words_for_values(event.get("values", {}))
     sign = {"warning": "! ", "item_failed": "✗ ", "item_done": "✓ "}.get(state, "")
+    if message and state not in ("step", "metric"):
+        return f"{sign}{message}"
+    values = words_for_values(event.get("values", {}))
     count = ""
     if state in ("epoch", "step") and event.get("total"):
         count = f"{state} {event.get('step')}/{event['total']}"

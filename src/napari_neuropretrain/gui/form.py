@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
@@ -161,22 +162,29 @@ def _catalog_widget(kind: str, field: FieldInfo, options: dict[str, Any]) -> Com
 
 def _bounds(field: FieldInfo) -> dict[str, Any]:
     """Return magicgui's min, max and step for a number."""
-    bounds: dict[str, Any] = {}
+    # The step also sets how many decimals a box keeps.
+    step: float = _finest(field.default) if field.annotation is float else 1
+    bounds: dict[str, Any] = {"step": step}
     for limit in field.metadata:
         if isinstance(limit, at.Ge):
             bounds["min"] = limit.ge
         elif isinstance(limit, at.Gt):
-            bounds["min"] = limit.gt
+            bounds["min"] = limit.gt + step
         elif isinstance(limit, at.Le):
             bounds["max"] = limit.le
         elif isinstance(limit, at.Lt):
-            bounds["max"] = limit.lt
+            bounds["max"] = limit.lt - step
         elif isinstance(limit, at.MultipleOf):
             bounds["step"] = limit.multiple_of
-    if field.annotation is float and isinstance(field.default, float):
-        # The step also sets how many decimals the box keeps.
-        bounds.setdefault("step", 0.01 if field.default >= 0.1 else 1e-4)
-    return bounds
+    return bounds if "min" in bounds or "max" in bounds else {}
+
+
+def _finest(default: object) -> float:
+    """Return the step that shows `default` in full, and small ones two digits finer."""
+    if not isinstance(default, float):
+        return 0.01
+    exponent = int(Decimal(str(default)).as_tuple().exponent)
+    return float(10.0 ** min(exponent - 2 * (abs(default) < 0.1), -2))
 
 
 def _shown_first(name: str, field: FieldInfo) -> bool:

@@ -64,6 +64,8 @@ def t1_layer(
         "rendering": "attenuated_mip",
         "attenuation": 0.5,
     }
+    if (angle := obliqueness_degrees(affine)) > _OBLIQUE_DEGREES:
+        name = f"{name} (oblique {angle:.0f}°)"
     return _place(data.astype(np.float32, copy=False), affine, name, look, metadata)
 
 
@@ -203,7 +205,7 @@ def _place(
     if angle > _OBLIQUE_DEGREES and not notes:
         notes.append(f"Oblique by {angle:.1f} degrees; shown straightened.")
     keywords = {
-        "name": f"{name} (oblique {angle:.0f}°)" if angle > _OBLIQUE_DEGREES else name,
+        "name": name,
         "scale": placed.scale,
         "translate": placed.translate,
         "units": ("mm", "mm", "mm"),

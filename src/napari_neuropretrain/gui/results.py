@@ -53,7 +53,7 @@ def load_result(
     Parameters
     ----------
     kind
-        ``derivatives``, ``occlusion``, ``predictions``, ``metrics`` or ``model``.
+        ``derivatives``, ``occlusion``, ``peaks``, ``predictions``, ``metrics``...
     path
         File or folder of the result.
     scan
@@ -71,8 +71,8 @@ def load_result(
         return Shown(layers=_derivative_layers(path, scan))
     if kind == "occlusion":
         return Shown(layers=_occlusion_layers(path, values or {}))
-    if kind == "predictions":
-        return Shown(table=read_table(_file(path, "predictions.tsv")))
+    if kind in ("predictions", "peaks"):
+        return Shown(table=read_table(_file(path, f"{kind}.tsv")))
     if kind == "metrics":
         return Shown(text=_metrics_text(_file(path, "metrics.json")))
     return Shown(text=f"Written: {path}")

@@ -99,7 +99,8 @@ class RunPanel(QWidget):
                 self.table.setItem(i, j, QTableWidgetItem(_rounded(text)))
         for j, name in enumerate(header):
             # The path is long and seldom wanted; it stays in the file.
-            self.table.setColumnHidden(j, name == "path")
+            said = any(row[j : j + 1] not in ([], [""], ["n/a"]) for row in body)
+            self.table.setColumnHidden(j, name == "path" or not said)
         self.table.resizeColumnsToContents()
         self.table.setVisible(True)
 
@@ -107,7 +108,7 @@ class RunPanel(QWidget):
 def _table() -> QTableWidget:
     table = QTableWidget()
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setAlternatingRowColors(True)
+    table.verticalHeader().setVisible(False)
     table.setMinimumHeight(120)
     return table
 
