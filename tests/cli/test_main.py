@@ -53,8 +53,14 @@ def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None
         (["prepocess"], "Unknown command 'prepocess'"),
         (["preprocess"], "--input: required"),
         (["preprocess", "--shap", "80"], "--shap"),
-        (["finetune", "--cohort", "c", "--output", "o", "--epochs", "many"], "--epochs"),
-        (["finetune", "--cohort", "c", "--output", "o", "--task", "x"], "Known: ad, pd"),
+        (
+            ["finetune", "--cohort", "c", "--output", "o", "--epochs", "many"],
+            "--epochs",
+        ),
+        (
+            ["finetune", "--cohort", "c", "--output", "o", "--task", "x"],
+            "Known: ad, pd",
+        ),
         (["finetune", "--config", "nowhere.yaml"], "nowhere.yaml"),
         (["predict", "--model", "no", "--input", "no", "--output", "o"], "nothing at"),
     ],

@@ -11,7 +11,16 @@ import napari_neuropretrain
 
 PACKAGE = "napari_neuropretrain"
 ROOT = Path(napari_neuropretrain.__file__).parent
-LIGHT = {"errors", "progress", "config", "resources", "runs", "cli", "gui"}
+LIGHT = {
+    "errors",
+    "progress",
+    "config",
+    "resources",
+    "runs",
+    "process_settings",
+    "cli",
+    "gui",
+}
 HEAVY = {"torch", "monai", "lightning", "ants", "SimpleITK", "sklearn", "pandas"}
 HEAVY |= {"scipy", "nilearn", "matplotlib"}
 QT = {"qtpy", "superqt", "magicgui", "napari", "PyQt6", "PySide6"}
@@ -21,6 +30,7 @@ BASE = {"errors", "progress", "config", "resources"}
 ALLOWED = {
     "errors": set(),
     "progress": {"errors"},
+    "process_settings": set(),
     "resources": {"errors"},
     "config": {"errors"},
     "runs": {"errors", "progress", "config", ""},
@@ -31,7 +41,7 @@ ALLOWED = {
     "tuning": {"errors", "config"},
     "tasks": {"errors", "config"},
     "synthesis": BASE | {"data"},
-    "preprocessing": BASE | {"data", "synthesis", ""},
+    "preprocessing": BASE | {"data", "synthesis", "process_settings", ""},
     "training": BASE | {"data", "weights", "evaluation", "preprocessing", ""},
     "evaluation": BASE | {"data", "weights", "training"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
@@ -39,7 +49,7 @@ ALLOWED = {
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation", ""},
     "demo": BASE
     | {"runs", "data", "synthesis", "explanation", "evaluation", "preprocessing", ""},
-    "cli": BASE | {"runs", ""},
+    "cli": BASE | {"runs", "process_settings", ""},
     "gui": BASE | {"runs", "data", "synthesis", ""},
     "__main__": {"cli"},
     "__init__": set(),

@@ -17,7 +17,7 @@ from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.resources import resource_path
 
 NEEDED = (
-    "torch", "monai", "lightning", "nibabel", "antspyx", "SimpleITK", "nilearn",
+    "torch", "monai", "lightning", "nibabel", "SimpleITK", "nilearn",
     "scikit-learn", "pydantic", "safetensors",
 )  # fmt: skip
 FOR_THE_PLUGIN = ("napari", "qtpy", "superqt", "magicgui", "PyQt6")

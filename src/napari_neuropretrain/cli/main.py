@@ -14,6 +14,7 @@ from napari_neuropretrain.cli.doctor import run_doctor
 from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
+from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.runs import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -65,6 +66,7 @@ def _run_job(job: str, arguments: Sequence[str]) -> int:
     config = parse_flags(job, JOBS[job].options, arguments)
     console = Console()
     _stop_on_interrupt(Path(getattr(config, "output")))  # noqa: B009
+    settle_process()
     outcome = execute(JOBS, job, config, console)
     console.close(outcome)
     return EXIT_FAILED if outcome.failures else EXIT_DONE

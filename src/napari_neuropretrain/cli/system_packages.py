@@ -37,7 +37,9 @@ def missing_packages(for_tests: bool = True) -> list[str]:
     libraries = [p for name, p in LIBRARIES.items() if not _has_library(name)]
     if not for_tests:
         return libraries
-    programs = [p for name, p in PROGRAMS_FOR_TESTS.items() if shutil.which(name) is None]
+    programs = [
+        p for name, p in PROGRAMS_FOR_TESTS.items() if shutil.which(name) is None
+    ]
     return programs + libraries
 
 

@@ -126,14 +126,14 @@ def _segment_head(
     smooth = ndimage.gaussian_filter(data, blur) if blur.any() else data
     background = float(np.percentile(data[::4, ::4, ::4], 1))
     grid = ndimage.affine_transform(
-        smooth, step, start, GRID_SHAPE, order=1, cval=background
+        smooth, np.diag(step), start, GRID_SHAPE, order=1, cval=background
     )
     probability = _apply_network(grid, threads)
     probability = ndimage.gaussian_filter(probability, 0.5)
     found = _keep_largest(probability > 0.5)
     probability = np.where(ndimage.binary_dilation(found), probability, 0)
     back = ndimage.affine_transform(
-        probability, 1 / step, -start / step, data.shape, order=1
+        probability, np.diag(1 / step), -start / step, data.shape, order=1
     )
     mask = _keep_largest(back > 0.5)
     return np.asarray(ndimage.binary_fill_holes(mask), dtype=bool)
@@ -158,7 +158,8 @@ def _grid_start(
     # The neck and shoulders must not pull the centre: only the upper part counts.
     upper = head[:, :, max(0, int(top - 150 / spacing_mm[2])) :]
     middle = [
-        np.flatnonzero(upper.any(axis=axes))[[0, -1]].mean() for axes in ((1, 2), (0, 2))
+        np.flatnonzero(upper.any(axis=axes))[[0, -1]].mean()
+        for axes in ((1, 2), (0, 2))
     ]
     return np.array([middle[0] - size[0] / 2, middle[1] - size[1] / 2, top - size[2]])
 

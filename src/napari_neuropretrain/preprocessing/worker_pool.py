@@ -15,6 +15,7 @@ from napari_neuropretrain.preprocessing.scan_task import (
     ScanTask,
     run_task,
 )
+from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.progress import Progress, Report
 
 THREAD_VARIABLES = (
@@ -64,7 +65,9 @@ def _run_until_broken(
     """Empty `waiting`; return the tasks under way when a worker was killed."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context)
+    pool = ProcessPoolExecutor(
+        min(workers, len(waiting)), mp_context=context, initializer=settle_process
+    )
     running: dict[Future[ScanRecord], ScanTask] = {}
     try:
         while waiting or running:

@@ -1,12 +1,24 @@
-"""Keep freed memory for the next tensor."""
+"""Settings of a process that computes; they must precede the import of torch."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 # Parameters of glibc's mallopt(3).
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+
+
+def settle_process() -> None:
+    """Make the most of a CPU that has other work, too.
+
+    OpenMP's threads sleep while they wait for each other: spinning, the default,
+    makes a step many times slower as soon as another process wants the cores.
+    Child processes inherit it. Freed memory is kept, see `keep_freed_memory`.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
 
 
 def keep_freed_memory(top_pad_mib: int = 64) -> bool:
