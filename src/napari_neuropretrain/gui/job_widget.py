@@ -88,7 +88,6 @@ class JobWidget(QWidget):
         self.panel = RunPanel()
         self._lay_out((options.__doc__ or "").strip())
         self._set_running(False)
-        self._check()
 
     def start(self) -> None:
         """Start the job with the form's settings, or join the queue."""
@@ -222,6 +221,8 @@ class JobWidget(QWidget):
     def _set_running(self, running: bool) -> None:
         self.form.setEnabled(not running)
         self.start_button.setEnabled(not running)
+        if not running:
+            self._check()
         self.follow_button.setEnabled(not running)
         self.cancel_button.setEnabled(running)
         self.cancel_button.setText("Cancel")
