@@ -1,0 +1,1 @@
+"""The whole way on synthetic scans, with a report."""

@@ -1,0 +1,194 @@
+"""One page that shows what the demo did; it needs no other file."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from napari_neuropretrain import __version__
+from napari_neuropretrain.config.base import write_text
+from napari_neuropretrain.demo.figures import draw_mosaic, draw_occlusion, draw_training
+from napari_neuropretrain.demo.findings import Findings, preprocessed_path
+from napari_neuropretrain.explanation.explain import SCAN_MAP
+from napari_neuropretrain.preprocessing.derivatives import read_derivative
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
+  padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: .5rem 0; }
+td, th { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; }
+pre { background: #f4f4f4; padding: .7rem; overflow-x: auto; }
+img { max-width: 100%; } .warn { background: #fff3cd; padding: .6rem .9rem; }
+"""
+SHOWN_SCANS = 5
+
+
+def write_report(path: Path, findings: Findings) -> Path:
+    """Write the page as one self-contained HTML file."""
+    parts = (
+        _head(findings),
+        _cohort(findings),
+        _preprocessing(findings),
+        _training(findings),
+        _predictions(findings),
+        _explanation(findings),
+        _again(findings),
+    )
+    body = "\n".join(parts)
+    title = "napari-neuropretrain: demo"
+    write_text(
+        path,
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{title}</title><style>{STYLE}</style></head>\n"
+        f"<body><h1>{title}</h1>\n{body}\n</body></html>\n",
+    )
+    return path
+
+
+def table_of(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return an HTML table; everything in it is escaped.
+
+    Examples
+    --------
+    >>> table_of(["a"], [["<b>"]])
+    '<table><tr><th>a</th></tr><tr><td>&lt;b&gt;</td></tr></table>'
+    """
+    top = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    lines = [f"<tr>{top}</tr>"]
+    for row in rows:
+        cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
+        lines.append(f"<tr>{cells}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _head(findings: Findings) -> str:
+    return (
+        '<p class="warn"><b>For research use only.</b> Every scan here is synthetic, '
+        "drawn around the MNI152 template. The model has seen no patient and knows "
+        "nothing about disease.</p>"
+        f"<p>{html.escape(findings.sentence())}</p>"
+    )
+
+
+def _cohort(findings: Findings) -> str:
+    people = findings.participants
+    rows = []
+    for group, count in sorted(Counter(row["diagnosis"] for row in people).items()):
+        members = [row for row in people if row["diagnosis"] == group]
+        ages = sorted(float(row["age"]) for row in members)
+        women = sum(row["sex"] == "F" for row in members)
+        years = f"{ages[0]:.0f} to {ages[-1]:.0f}"
+        rows.append((group, count, years, women, count - women))
+    return (
+        f"<h2>1. Cohort: {len(people)} synthetic participants</h2>"
+        + table_of(("group", "n", "age in years", "women", "men"), rows)
+        + '<p>"AD" takes tissue from the medial temporal lobes of both sides; that is '
+        "the planted region which the explanation should find.</p>"
+    )
+
+
+def _preprocessing(findings: Findings) -> str:
+    names = [row["participant_id"] for row in findings.participants][:SHOWN_SCANS]
+    scans = [
+        (name, read_derivative(preprocessed_path(findings.folder, name)))
+        for name in names
+    ]
+    contract = findings.card.contract
+    return (
+        "<h2>2. Preprocessing</h2><p>Brain mask, bias correction, alignment with the "
+        f"template ({contract.dof} degrees of freedom), one interpolation to "
+        f"{contract.shape[0]}<sup>3</sup> voxels of {contract.spacing_mm:g} mm, "
+        "z-score in the brain. Outlined: the brain mask.</p>" + draw_mosaic(scans)
+    )
+
+
+def _training(findings: Findings) -> str:
+    card = findings.card
+    names = ("n", "roc_auc", "balanced_accuracy", "sensitivity", "specificity")
+    rows = [
+        (part, *(_short(card.metrics[part].get(name)) for name in names))
+        for part in ("train", "validation", "test", "baseline")
+    ]
+    test = card.metrics["test"]["n"]
+    return (
+        f"<h2>3. Training: {html.escape(card.backbone.name)}, "
+        f"{card.parameters:,} parameters</h2>"
+        + draw_training(findings.epochs)
+        + table_of(("part", *names), rows)
+        + f"<p>The test is <b>{test} participants</b> who took no part in the training "
+        f"or in choosing the epoch and the threshold. With {test}, one participant "
+        f"more or less changes the accuracy by {1 / test:.0%}: this shows that the "
+        "chain works, not how good a method is. Baseline: "
+        f"{html.escape(str(card.metrics['baseline']['predicts']))} for everyone.</p>"
+    )
+
+
+def _predictions(findings: Findings) -> str:
+    truth = {row["participant_id"]: row for row in findings.test}
+    rows = [
+        (
+            row["participant_id"],
+            truth[row["participant_id"]]["label"],
+            row["label"],
+            f"{float(row['prediction']):.3f}",
+            f"{float(truth[row['participant_id']]['prediction']):.3f}",
+        )
+        for row in findings.held_out
+    ]
+    header = ("participant", "truth", "predicted", "P(AD), raw scan", "P(AD), in test")
+    return (
+        "<h2>4. Predictions for the held-out participants</h2><p>Made from the raw "
+        "scans, which the job <code>predict</code> preprocessed again; they must agree "
+        "with the test of the training.</p>" + table_of(header, rows)
+    )
+
+
+def _explanation(findings: Findings) -> str:
+    about = findings.explanation
+    threshold = float(about["strongest_threshold"])
+    picture = draw_occlusion(
+        findings.scan, findings.occlusion, findings.region, threshold, about["unit"]
+    )
+    ratio = findings.inside / findings.chance if findings.chance else float("nan")
+    return (
+        f"<h2>5. What the model looked at: {html.escape(about['scan']['key'])}</h2>"
+        f"<p>P(AD) = {about['prediction']:.3f}. A cube of {about['patch_mm']:g} mm is "
+        f"hidden every {about['stride_mm']:g} mm, {about['positions']} times. Red: "
+        "hiding the place lowers the probability, so it speaks for AD; blue: it speaks "
+        "against. Shown are the strongest 5 % of the brain; green: the planted region."
+        f"</p>{picture}<p><b>{findings.inside:.0%}</b> of the strongest 5 % lie in the "
+        f"planted region, which fills {findings.chance:.1%} of the brain: "
+        f"{ratio:.1f} times chance.</p>"
+    )
+
+
+def _again(findings: Findings) -> str:
+    folder = findings.folder
+    jobs = ("preprocess", "finetune", "predict", "explain")
+    places = {job: folder / job for job in jobs} | {
+        "preprocess": folder / "preprocessed"
+    }
+    steps = "\n".join(
+        f'neuropretrain {job} --config "{places[job] / "config.yaml"}"' for job in jobs
+    )
+    source = findings.explanation["scan"]["path"]
+    key = findings.explanation["scan"]["key"]
+    opened = f'napari --plugin napari-neuropretrain "{source}" '
+    opened += f'"{folder / "explain" / (key + SCAN_MAP)}"'
+    seconds = [(stage, f"{value:.0f} s") for stage, value in findings.seconds.items()]
+    versions = findings.card.versions or {"napari-neuropretrain": __version__}
+    return (
+        "<h2>6. Do it again</h2>"
+        f"<pre>{html.escape(steps)}</pre><p>In napari:</p>"
+        f"<pre>{html.escape(opened)}</pre><p>or Layers &gt; Classify &gt; "
+        "NeuroPretrain &gt; Explain, with the folder <code>finetune</code> as model; "
+        "File &gt; Open Sample &gt; NeuroPretrain has scans to try.</p>"
+        + table_of(("stage", "time"), seconds)
+        + table_of(("software", "version"), sorted(versions.items()))
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
