@@ -169,11 +169,11 @@ def _bounds(field: FieldInfo) -> dict[str, Any]:
         if isinstance(limit, at.Ge):
             bounds["min"] = limit.ge
         elif isinstance(limit, at.Gt):
-            bounds["min"] = limit.gt + step
+            bounds["min"] = float(str(limit.gt)) + step
         elif isinstance(limit, at.Le):
             bounds["max"] = limit.le
         elif isinstance(limit, at.Lt):
-            bounds["max"] = limit.lt - step
+            bounds["max"] = float(str(limit.lt)) - step
         elif isinstance(limit, at.MultipleOf):
             bounds["step"] = limit.multiple_of
     return bounds if "min" in bounds or "max" in bounds else {}

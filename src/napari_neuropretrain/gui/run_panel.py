@@ -108,7 +108,8 @@ class RunPanel(QWidget):
 def _table() -> QTableWidget:
     table = QTableWidget()
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.verticalHeader().setVisible(False)
+    if (numbers := table.verticalHeader()) is not None:
+        numbers.setVisible(False)
     table.setMinimumHeight(120)
     return table
 
