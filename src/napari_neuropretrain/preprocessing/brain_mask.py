@@ -23,6 +23,9 @@ GRID_SHAPE = (64, 80, 80)
 GRID_SPACING_MM = 3.0
 TOP_MARGIN_MM = 10.0
 """Air between the top of the head and the top of the grid."""
+BRAIN_PROBABILITY = 0.15
+"""Voxels above this are brain. The network is cautious at the rim (at 0.5 its masks
+are 15 % too small on real scans); the value was chosen on eight IXI scans."""
 PLAUSIBLE_ML = (500.0, 2500.0)
 """Brain volumes outside this range are errors, not brains."""
 STRIPPED_EMPTY_SHARE = 0.4
@@ -130,12 +133,12 @@ def _segment_head(
     )
     probability = _apply_network(grid, threads)
     probability = ndimage.gaussian_filter(probability, 0.5)
-    found = _keep_largest(probability > 0.5)
+    found = _keep_largest(probability > BRAIN_PROBABILITY)
     probability = np.where(ndimage.binary_dilation(found), probability, 0)
     back = ndimage.affine_transform(
         probability, np.diag(1 / step), -start / step, data.shape, order=1
     )
-    mask = _keep_largest(back > 0.5)
+    mask = _keep_largest(back > BRAIN_PROBABILITY)
     return np.asarray(ndimage.binary_fill_holes(mask), dtype=bool)
 
 
