@@ -45,5 +45,5 @@ class MissingDependencyError(NeuropretrainError, ImportError):
     """An optional package or a system library is not installed."""
 
 
-class Cancelled(Exception):  # noqa: N818 - a request, not an error
+class Cancelled(Exception):
     """The person asked the job to stop; raised by the report function."""

@@ -44,6 +44,7 @@ class Recorder:
         self._started = time.time()
 
     def __call__(self, progress: Progress) -> None:
+        """Record one event and pass it on."""
         self.write(progress)
         self._listen(progress)
         if progress.state in ("warning", "item_failed"):
@@ -74,7 +75,9 @@ class Recorder:
             file.write(line)
 
 
-def execute(jobs: Registry, job: str, config: Config, listen: Report = silent) -> Outcome:
+def execute(
+    jobs: Registry, job: str, config: Config, listen: Report = silent
+) -> Outcome:
     """Run a job in its run folder (`config.output`) and return what it says.
 
     Raises
@@ -152,13 +155,16 @@ def explain_failure(error: BaseException) -> str:
 
 def explain_exit(code: int) -> str:
     """Turn the exit code of a job's process into a sentence."""
+    killed = (
+        "Killed by the system, probably out of memory: lower workers or batch size."
+    )
     known = {
         EXIT_DONE: "Done.",
         EXIT_FAILED: "Failed, or part of the cohort failed: see the list.",
         EXIT_USAGE: "Wrong usage or settings.",
         EXIT_STOPPED: "Stopped on request.",
-        -9: "Killed by the system, probably out of memory: lower workers or batch size.",
-        137: "Killed by the system, probably out of memory: lower workers or batch size.",
+        -9: killed,
+        137: killed,
         -15: "Ended from outside.",
         -11: "Crashed in native code (segmentation fault): see run.log.",
     }

@@ -17,6 +17,7 @@ class Console:
         self._open_line = False
 
     def __call__(self, progress: Progress) -> None:
+        """Print one event."""
         if progress.state in ("heartbeat", "finished", "failed", "stopped"):
             return
         text = _line(progress)

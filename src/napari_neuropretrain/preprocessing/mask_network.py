@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class MaskNetwork(nn.Module):
         super().__init__()
         self.widths = tuple(widths)
         self.stem = _Block(8, widths[0])
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.downs = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in pairs)
         self.encoders = nn.ModuleList(_Block(b, b) for _, b in pairs)
         self.ups = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in reversed(pairs))
