@@ -48,7 +48,8 @@ ALLOWED = {
     "explanation": BASE
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation", ""},
     "demo": BASE
-    | {"runs", "data", "synthesis", "explanation", "evaluation", "preprocessing", ""},
+    | {"runs", "data", "synthesis", "explanation", "evaluation", "preprocessing"}
+    | {"weights", ""},
     "cli": BASE | {"runs", "process_settings", ""},
     "gui": BASE | {"runs", "data", "synthesis", ""},
     "__main__": {"cli"},

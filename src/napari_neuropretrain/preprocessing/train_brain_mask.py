@@ -165,7 +165,7 @@ def _step(
         for averaged, current in pairs:
             averaged.lerp_(current, 1 - decay)
         dice = soft_dice((logits > 0).float(), masks).mean()
-    return float(loss), float(dice)
+    return float(loss.detach()), float(dice)
 
 
 def _rate(step: int, steps: int) -> float:
