@@ -86,5 +86,5 @@ def test_dice_matches_a_count_by_hand() -> None:
 
 def test_missing_label_maps_are_an_error_that_names_them(tmp_path: Path) -> None:
     config = settings(tmp_path / "run", 1)
-    with pytest.raises(CohortError, match="generation_labels.npy"):
+    with pytest.raises(CohortError, match=r"generation_labels\.npy"):
         job.train_brain_mask(config, silent)
