@@ -1,18 +1,14 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from napari_neuropretrain.config.mask_training import TrainBrainMaskConfig
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.errors import BrainMaskError
-from napari_neuropretrain.preprocessing import train_brain_mask as job
 from napari_neuropretrain.preprocessing.brain_mask import is_stripped, segment_brain
 from napari_neuropretrain.preprocessing.mask_network import MaskNetwork
-from napari_neuropretrain.progress import silent
-from napari_neuropretrain.synthesis.label_maps import HeadAtlas, close_brain
+from napari_neuropretrain.synthesis.label_maps import close_brain
 from napari_neuropretrain.synthesis.template_cohort import single_head
 
 
@@ -61,34 +57,3 @@ def test_a_wrong_voxel_size_is_said() -> None:
 def test_network_keeps_the_grid() -> None:
     network = MaskNetwork((4, 8)).eval()
     assert network(torch.zeros(1, 1, 16, 24, 32)).shape == (1, 1, 16, 24, 32)
-
-
-def test_training_lowers_the_loss_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    head = torch.zeros(40, 40, 40, dtype=torch.uint8)
-    head[8:32, 8:32, 8:] = 2
-    head[12:28, 12:28, 14:30] = 1 + 128
-    means = torch.tensor([[0.0, 120, 60], [0.0, 5, 5]])
-    atlas = HeadAtlas((head,), means, torch.full((2, 3), 2.0))
-    monkeypatch.setattr(job, "read_head_atlas", lambda folder, report: atlas)
-    monkeypatch.setattr(job, "GRID_SHAPE", (32, 32, 32))
-    monkeypatch.setattr(job, "GRID_SPACING_MM", 1.5)
-    monkeypatch.setattr(job, "MaskNetwork", lambda: MaskNetwork((8, 16)))
-    losses = []
-
-    def listen(progress) -> None:
-        if "loss" in progress.values:
-            losses.append(progress.values["loss"])
-
-    config = TrainBrainMaskConfig(
-        label_maps=tmp_path, output=tmp_path, steps=30, save_every=10, threads=1
-    )
-    job.train_brain_mask(config, listen)
-    assert len(losses) == 30
-    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
-    recipe = json.loads((tmp_path / "brain_mask.json").read_text())
-    assert recipe["recipe"]["steps"] == 30
-    outcome = job.train_brain_mask(config.replace(steps=32), silent)
-    assert len(losses) == 30
-    assert "32 steps" in outcome.message

@@ -54,12 +54,12 @@ def _line(progress: Progress) -> str:
         parts.append("warning:" if progress.state == "warning" else "FAILED")
     if progress.message:
         parts.append(progress.message)
-    if progress.state in ("epoch", "step", "metric"):
+    if progress.state == "step" or not progress.message:
         parts += [
             f"{name} {value:.4g}"
             for name, value in progress.values.items()
             if isinstance(value, int | float)
         ]
-    if progress.state == "result" and not progress.message:
-        return ""
+    if progress.state == "result":
+        return ""  # listed at the end
     return " ".join(parts)
