@@ -15,7 +15,7 @@ from napari_neuropretrain.data.participants import Scan, read_cohort
 from napari_neuropretrain.errors import ContractError, NeuropretrainError
 from napari_neuropretrain.progress import silent
 from napari_neuropretrain.training.augmentations import Augmentation, shift_volume
-from napari_neuropretrain.training.callbacks import FreshStatistics, ReportProgress
+from napari_neuropretrain.training.callbacks import ReportProgress, settle
 from napari_neuropretrain.training.module import start_head
 from napari_neuropretrain.training.volumes import (
     VolumeDataset,
@@ -104,22 +104,23 @@ def test_the_head_starts_at_the_best_constant() -> None:
     assert network(torch.randn(7, 5)).flatten().tolist() == [-1.25] * 7
 
 
-def test_statistics_of_a_short_epoch_are_its_own_mean() -> None:
+def test_statistics_are_measured_with_the_present_weights() -> None:
     norm = nn.BatchNorm3d(1)
-    trainer = SimpleNamespace(num_training_batches=2)
-    norm(torch.full((2, 1, 2, 2, 2), 100.0))  # an epoch long gone
-    FreshStatistics().on_train_epoch_start(trainer, norm)
-    for value in (2.0, 4.0):
-        norm(torch.full((2, 1, 2, 2, 2), value))
-    assert float(norm.running_mean) == pytest.approx(3.0)
+    network = nn.Sequential(nn.Conv3d(1, 1, 1, bias=False), norm, nn.Dropout(0.5))
+    nn.init.constant_(network[0].weight, 3.0)
+    network(torch.full((2, 1, 2, 2, 2), 100.0))  # weights and volumes long gone
+    network.eval()
+    volumes = [(torch.full((2, 1, 2, 2, 2), value), None) for value in (2.0, 4.0)]
+    settle(network, [norm], volumes, torch.device("cpu"))
+    assert float(norm.running_mean) == pytest.approx(9.0)
+    assert not any(part.training for part in network.modules())
 
 
-def test_statistics_of_a_long_epoch_run_on() -> None:
+def test_statistics_need_only_so_many_volumes() -> None:
     norm = nn.BatchNorm3d(1)
-    FreshStatistics().on_train_epoch_start(
-        SimpleNamespace(num_training_batches=1000), norm
-    )
-    assert norm.momentum == 0.1
+    volumes = ((torch.zeros(40, 1, 1, 1, 1), None) for _ in range(100))
+    settle(norm, [norm], volumes, torch.device("cpu"))
+    assert int(norm.num_batches_tracked) == 2
 
 
 def test_a_loss_that_is_no_number_is_explained() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
+import torch
 from torch import Tensor, nn
 
 from napari_neuropretrain.config.base import write_text
@@ -19,7 +20,8 @@ from napari_neuropretrain.training.module import TaskModule
 from napari_neuropretrain.weights.model_file import tensors_to_bytes, write_bytes
 
 BEST_WEIGHTS, BEST_NOTES = "best.safetensors", "best.json"
-FEW_STEPS = 50
+STATISTICS_VOLUMES = 48
+"""Volumes that batch normalisation statistics are measured on."""
 _STEP_REPORT_S = 0.5
 
 Metric = Callable[[Tensor], tuple[str, float]]
@@ -141,23 +143,56 @@ class KeepBest(lightning.Callback):
         write_text(self.folder / BEST_NOTES, json.dumps(notes) + "\n")
 
 
-class FreshStatistics(lightning.Callback):
-    """Take batch normalisation statistics from the current epoch only.
+class SettleStatistics(lightning.Callback):
+    """Measure batch normalisation statistics anew before each validation.
 
-    With few steps in an epoch the usual running mean (momentum 0.1) still holds
-    its start values, or those of weights long gone, when the validation begins.
-    Starting anew in each epoch and averaging its batches evenly costs nothing.
-    Above `FEW_STEPS` steps the running mean has settled, and is left alone.
+    The usual running mean mixes statistics of many earlier weights. In a small
+    cohort, with few steps in an epoch and small batches, the validation then sees
+    a network that no training step ever saw. Here they are measured on training
+    volumes with the weights as they are (Wu and Johnson 2021, "Rethinking Batch in
+    BatchNorm", arXiv 2105.07576, section 3).
+
+    Parameters
+    ----------
+    loader
+        Training volumes; the first `STATISTICS_VOLUMES` are used.
     """
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Reset the running statistics where the epoch is short."""
-        if trainer.num_training_batches > FEW_STEPS:
-            return
-        for part in pl_module.modules():
-            if isinstance(part, nn.modules.batchnorm._BatchNorm):
-                part.reset_running_stats()
-                part.momentum = None  # the even mean over batches
+    def __init__(self, loader: Iterable[Any]) -> None:
+        self._loader = loader
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Run training volumes through the network, without learning."""
+        module: TaskModule = pl_module
+        norms = [
+            part
+            for part in module.network.modules()
+            if isinstance(part, nn.modules.batchnorm._BatchNorm)
+        ]
+        if norms:
+            settle(module.network, norms, self._loader, module.device)
+
+
+def settle(
+    network: nn.Module,
+    norms: Sequence[nn.modules.batchnorm._BatchNorm],
+    loader: Iterable[Any],
+    device: torch.device,
+) -> None:
+    """Replace the running statistics of `norms` by their even mean over batches."""
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the even mean over batches
+        norm.train()
+    seen = 0
+    with torch.no_grad():
+        for images, _ in loader:
+            network(images.to(device))
+            seen += len(images)
+            if seen >= STATISTICS_VOLUMES:
+                break
+    for norm in norms:
+        norm.eval()
 
 
 def _learning_rate(trainer: Any) -> float:

@@ -19,9 +19,9 @@ from napari_neuropretrain.evaluation.metrics import roc_auc
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.callbacks import (
-    FreshStatistics,
     Metric,
     ReportProgress,
+    SettleStatistics,
 )
 from napari_neuropretrain.training.fit import Fit, fit
 from napari_neuropretrain.training.labelled_cohort import PARTS, divide, read_labels
@@ -178,7 +178,8 @@ def _train(
     report(Progress("step", f"Training on {device}: {sizes} scans", 0, total))
     reporter = ReportProgress(report, _metric(task, study))
     folder = Path(config.output) / "checkpoints"
-    callbacks = (FreshStatistics(), reporter)
+    sample = ordered_loader(study.dataset("train"), max(8, config.batch_size))
+    callbacks = (SettleStatistics(sample), reporter)
     loaders = (loader, validation)
     return fit(
         module, loaders, folder, config.epochs, config.patience, device, callbacks
