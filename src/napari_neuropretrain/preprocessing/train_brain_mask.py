@@ -154,7 +154,7 @@ def _step(
     loss = 1 - soft_dice(logits.sigmoid(), masks).mean()
     loss = loss + functional.binary_cross_entropy_with_logits(logits, masks)
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_LIMIT)
     state.optimiser.step()
     decay = min(config.average, (1 + state.step) / (10 + state.step))

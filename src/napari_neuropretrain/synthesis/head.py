@@ -181,7 +181,8 @@ def _distances(
     # The scalp is thinner at the temples than at the back and the top.
     x, _, z = coordinates
     side = np.clip(np.abs(x) / 80 - 0.2, 0, 1) * (z < 50)
-    outside = outside * (1 + np.float32(0.25) * side * (outside > 0))
+    thinner = 1 + 0.25 * side * (outside > 0)
+    outside = (outside * thinner).astype(np.float32)
     depth = -_signed_distance(_body(outside, coordinates), step)
     fine = [
         resample(volume, coarse, shape, affine, "nearest")
