@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,6 +15,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from napari_neuropretrain.cli.system_packages import install_line, missing_packages
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
@@ -25,6 +31,50 @@ OBLIQUE_AFFINE = np.array(
         [0.0, 0.0, 0.0, 1.0],
     ]
 )
+
+
+GUI_TESTS = Path(__file__).parent / "gui"
+
+
+def _can_load_qt() -> bool:
+    try:
+        import qtpy.QtWidgets
+    except ImportError:  # not installed, or a system library is missing
+        return False
+    return bool(qtpy.QtWidgets)
+
+
+HAS_QT = _can_load_qt()
+collect_ignore = [] if HAS_QT else [str(GUI_TESTS)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the other tests run where Qt or a display is missing."""
+    if not HAS_QT and config.pluginmanager.has_plugin("pytest-qt"):
+        from pytestqt.qt_compat import qt_api
+
+        # It would end the whole run at once.
+        qt_api.set_qt_api = lambda api: None
+    headless = sys.platform.startswith("linux") and not os.environ.get("DISPLAY")
+    if headless and shutil.which("Xvfb") is None:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many plugin tests were skipped for want of system packages."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum("No display with OpenGL" in str(one.longrepr) for one in skipped)
+    if not HAS_QT:
+        trees = [ast.parse(path.read_text()) for path in GUI_TESTS.glob("test_*.py")]
+        names = [getattr(node, "name", "") for tree in trees for node in tree.body]
+        count += sum(name.startswith("test_") for name in names)
+    if count:
+        line = install_line(missing_packages()) if missing_packages() else ""
+        terminalreporter.write_line(
+            f"{count} tests of the plugin were skipped: no Qt or no display. {line}",
+            yellow=True,
+        )
 
 
 @pytest.fixture
