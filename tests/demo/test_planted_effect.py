@@ -20,7 +20,7 @@ from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.runs import execute
 from napari_neuropretrain.synthesis.template_cohort import effect_regions
 
-SETTINGS = {"participants": 24, "epochs": 20, "seed": 0, "workers": 2, "threads": 2}
+SETTINGS = {"participants": 24, "epochs": 40, "seed": 0, "workers": 2, "threads": 2}
 
 
 @pytest.fixture(scope="module")
