@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_neuropretrain.data.dicom import is_dicom_folder, list_series
+from napari_neuropretrain.data.orientation import obliqueness_degrees
 from napari_neuropretrain.data.participants import read_cohort
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.errors import ImageError
@@ -169,4 +170,4 @@ def test_real_series(shared_data, tmp_path):
     bright = np.argwhere(volume.data > np.percentile(volume.data, 90)).mean(axis=0)
     centre = volume.affine[:3, :3] @ bright + volume.affine[:3, 3]
     assert np.abs(centre).max() < 60
-    assert "oblique by 5.8 degrees" in volume.notes[0]
+    assert obliqueness_degrees(volume.affine) == pytest.approx(5.8, abs=0.1)

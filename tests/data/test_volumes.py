@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_neuropretrain.data.orientation import obliqueness_degrees
 from napari_neuropretrain.data.volumes import Volume, read_volume, write_image
 from napari_neuropretrain.errors import ImageError
 
@@ -83,9 +84,10 @@ def test_masks_go_back_to_the_order_of_the_file(oblique_image, oblique_voxels):
     np.testing.assert_array_equal(native, oblique_voxels > 100)
 
 
-def test_oblique_scan_says_so(oblique_image):
-    (note,) = read_volume(oblique_image).notes
-    assert "oblique by 13.0 degrees" in note
+def test_oblique_scan_keeps_its_tilt(oblique_image):
+    volume = read_volume(oblique_image)
+    assert obliqueness_degrees(volume.affine) == pytest.approx(13.0, abs=0.1)
+    assert volume.notes == ()
 
 
 def test_scan_without_orientation_says_so(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,10 @@ from napari_neuropretrain.data.image_files import (
 )
 from napari_neuropretrain.data.orientation import (
     from_canonical,
-    obliqueness_degrees,
     spacing_of,
     to_canonical,
 )
 from napari_neuropretrain.errors import ImageError
-
-OBLIQUE_DEGREES = 1.0
-"""From this angle on a person should know that the view is straightened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +48,7 @@ class Volume:
     native_shape
         Edges in the file's own voxel order.
     notes
-        Sentences a person should read, for example that the scan is oblique.
+        Sentences a person should read, for example that nothing says how the scan lies.
     """
 
     data: NDArray[np.float32]
@@ -202,8 +198,4 @@ def _finish(
     check_affine(path, affine)
     volume = Volume.from_native(voxels, affine, path, notes)
     check_intensities(path, volume.data)
-    angle = obliqueness_degrees(affine)
-    if angle <= OBLIQUE_DEGREES:
-        return volume
-    note = f"'{path}' is oblique by {angle:.1f} degrees; it is shown straightened."
-    return replace(volume, notes=(*notes, note))
+    return volume

@@ -202,7 +202,7 @@ def _place(
     placed = to_napari(*to_canonical(data, affine))
     angle = obliqueness_degrees(affine)
     notes = list(metadata.pop("notes", ()))
-    if angle > _OBLIQUE_DEGREES and not notes:
+    if angle > _OBLIQUE_DEGREES:
         notes.append(f"Oblique by {angle:.1f} degrees; shown straightened.")
     keywords = {
         "name": name,
