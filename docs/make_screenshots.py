@@ -10,6 +10,7 @@ derivatives and a model will do). On Linux without a display, put
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -53,7 +54,8 @@ def preprocess(demo: Path, scratch: Path, images: Path) -> None:
 def finetune(demo: Path, scratch: Path, images: Path) -> None:
     """The loss while a network learns, and its test."""
     viewer, widget = open_widget(widgets.FinetuneWidget)
-    settings = {"cohort": derivatives(demo), "output": scratch / "model", "epochs": 4}
+    settings = {"cohort": derivatives(demo), "output": scratch / "model", "task": "ad"}
+    settings |= {"epochs": 6}
     run(widget, **settings)
     save(viewer, images / "finetune.png")
     viewer.close()
@@ -71,8 +73,8 @@ def predict(demo: Path, scratch: Path, images: Path) -> None:
 def explain(demo: Path, scratch: Path, images: Path) -> None:
     """The occlusion map in three planes and in 3D."""
     viewer, widget = open_widget(widgets.ExplainWidget)
-    settings = {"model": model(demo), "input": raw_scan(demo)}
-    run(widget, output=scratch / "explanation", patch=16, stride=8, **settings)
+    settings = {"model": model(demo), "input": explained_scan(demo)}
+    run(widget, output=scratch / "explanation", patch=6, stride=4, **settings)
     for plane in layers.PLANES:
         layers.show_plane(viewer, plane)
         save(viewer, images / f"explain-{plane.lower()}.png")
@@ -117,7 +119,7 @@ def run(widget: JobWidget, **settings: object) -> None:
     deadline = time.monotonic() + LONGEST_RUN_S
     while not endings and time.monotonic() < deadline:
         settle(0.1)
-    settle(6.0)  # results load, and the notification goes away
+    settle(9.0)  # results load, and the notification goes away
     print(f"{widget.title}: {widget.panel.state.text()}")
 
 
@@ -142,11 +144,18 @@ def raw_scan(demo: Path) -> Path:
     return next(path for path in found if "_space-" not in path.name)
 
 
+def explained_scan(demo: Path) -> Path:
+    """Return the scan that the demo explained, or the first raw one."""
+    for note in sorted(demo.rglob("*_explanation.json")):
+        return Path(json.loads(note.read_text(encoding="utf-8"))["scan"]["path"])
+    return raw_scan(demo)
+
+
 def derivatives(demo: Path) -> Path:
-    """Return the folder of the preprocessed cohort."""
+    """Return the largest folder of preprocessed scans."""
     found = sorted(demo.rglob("*_desc-preproc_T1w.nii.gz"))
-    sub = next(parent for parent in found[0].parents if parent.name.startswith("sub-"))
-    return sub.parent
+    roots = [path.parents[1] for path in found]
+    return max(roots, key=lambda root: len(list(root.parent.rglob("*")))).parent
 
 
 def model(demo: Path) -> Path:
