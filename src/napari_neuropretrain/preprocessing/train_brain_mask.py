@@ -187,6 +187,7 @@ def _write_weights(
         "grid_spacing_mm": GRID_SPACING_MM,
         "recipe": config.model_dump(mode="json", exclude={"label_maps", "output"}),
         "label_maps": heads,
+        "label_maps_from": str(config.label_maps.name),
         "last_batch_dice": dice,
         "version": __version__,
     }
