@@ -19,7 +19,6 @@ from napari_neuropretrain.data.volumes import Volume, read_volume
 from napari_neuropretrain.preprocessing.brain_mask import is_stripped, segment_brain
 from napari_neuropretrain.synthesis.label_maps import close_brain
 
-
 THRESHOLD_SCANS = range(3, 123, 17)
 
 
