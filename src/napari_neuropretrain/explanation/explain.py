@@ -82,9 +82,10 @@ def predictor(network: nn.Module, card: ModelCard, device: torch.device) -> Pred
     says 1.0 in single precision, whatever is hidden from it.
     """
     read = output_reader(card)
-    # Channels last is 1.6 times as fast for 3D convolutions on a CPU.
-    layout = torch.channels_last_3d if device.type == "cpu" else torch.preserve_format
-    network = network.to(device=device, memory_format=layout).eval()
+    network = network.to(device).eval()
+    if device.type == "cpu":
+        # 1.6 times as fast for 3D convolutions.
+        network = network.to(memory_format=torch.channels_last_3d)
 
     def predict(volumes: Tensor) -> Tensor:
         return read(network(volumes).squeeze(1).cpu().double())
