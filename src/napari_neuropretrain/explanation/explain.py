@@ -84,8 +84,8 @@ def predictor(network: nn.Module, card: ModelCard, device: torch.device) -> Pred
     read = output_reader(card)
     network = network.to(device).eval()
     if device.type == "cpu":
-        # 1.6 times as fast for 3D convolutions.
-        network = network.to(memory_format=torch.channels_last_3d)
+        # 1.6 times as fast for 3D convolutions; torch's own types forgot the keyword.
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def predict(volumes: Tensor) -> Tensor:
         return read(network(volumes).squeeze(1).cpu().double())

@@ -13,11 +13,11 @@ import lightning.pytorch as lightning
 import torch
 from torch import Tensor, nn
 
-from napari_neuropretrain.config.base import write_text
+from napari_neuropretrain.config.base import write_bytes, write_text
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.module import TaskModule
-from napari_neuropretrain.weights.model_file import tensors_to_bytes, write_bytes
+from napari_neuropretrain.weights.model_file import tensors_to_bytes
 
 BEST_WEIGHTS, BEST_NOTES = "best.safetensors", "best.json"
 STATISTICS_VOLUMES = 48

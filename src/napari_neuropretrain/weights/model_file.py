@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_neuropretrain import __version__
-from napari_neuropretrain.config.base import write_text
+from napari_neuropretrain.config.base import write_bytes, write_text
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.weights.model_card import ModelCard
 
@@ -152,22 +151,6 @@ def tensors_to_bytes(tensors: dict[str, Tensor]) -> bytes:
     }
     metadata = {"format": "pt", "made_by": f"napari-neuropretrain {__version__}"}
     return bytes(safetensors.torch.save(plain, metadata))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` whole or not at all (temporary file, fsync, rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def software_versions() -> dict[str, str]:
