@@ -42,15 +42,18 @@ class Recorder:
         self._listen = listen
         self._lock = threading.Lock()
         self._started = time.time()
+        self.log: logging.Handler = logging.NullHandler()
 
     def __call__(self, progress: Progress) -> None:
         """Record one event and pass it on."""
         self.write(progress)
         self._listen(progress)
-        if progress.state in ("warning", "item_failed"):
-            logger.warning(progress.message)
-        elif progress.message:
-            logger.info(progress.message)
+        if progress.message:
+            bad = progress.state in ("warning", "item_failed")
+            level = logging.WARNING if bad else logging.INFO
+            # Straight to this run's file: a run inside a run has a log of its own.
+            name, text = logger.name, progress.message
+            self.log.handle(logger.makeRecord(name, level, "", 0, text, (), None))
         final = progress.state in ("finished", "failed", "stopped")
         if not final and (self.folder / STOP).exists():
             raise Cancelled(f"Stopped on request: '{self.folder / STOP}'.")
@@ -101,7 +104,7 @@ def execute(
     header = f"# napari-neuropretrain {__version__}: neuropretrain {job}\n"
     write_text(folder / CONFIG, header + config.to_yaml())
     recorder = Recorder(folder, listen)
-    with _log_to(folder / LOG), _heartbeat(recorder):
+    with _log_to(folder / LOG) as recorder.log, _heartbeat(recorder):
         return _record(entry.load, job, config, recorder)
 
 
@@ -217,7 +220,7 @@ def request_stop(folder: Path) -> None:
 
 
 @contextmanager
-def _log_to(path: Path) -> Iterator[None]:
+def _log_to(path: Path) -> Iterator[logging.Handler]:
     handler = logging.FileHandler(path, encoding="utf-8")
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     handler.setFormatter(logging.Formatter(form))
@@ -228,7 +231,7 @@ def _log_to(path: Path) -> Iterator[None]:
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
-        yield
+        yield handler
     finally:
         logging.captureWarnings(False)
         warnings.showwarning = shown

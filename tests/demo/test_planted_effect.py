@@ -20,6 +20,9 @@ from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.runs import execute
 from napari_neuropretrain.synthesis.template_cohort import effect_regions
 
+# The whole chain, once: long where other work keeps the cores.
+pytestmark = pytest.mark.timeout(1800)
+
 SETTINGS = {"participants": 24, "epochs": 40, "seed": 0, "workers": 2, "threads": 2}
 
 

@@ -160,7 +160,7 @@ class DemoConfig(Config):
     """Folder for everything the demo makes."""
     participants: Annotated[int, Field(ge=12, le=10_000)] = 32
     """Synthetic participants."""
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 12
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 20
     """Epochs of the small network."""
     seed: Seed = 0
     """Seed of the cohort and of the training."""
