@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_neuropretrain import __version__
+from napari_neuropretrain.backbones.parameters import count_parameters
 from napari_neuropretrain.config.base import write_bytes, write_text
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.weights.model_card import ModelCard
@@ -50,7 +51,7 @@ def save_model(
         sha256=hashlib.sha256(data).hexdigest(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=software_versions(),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=count_parameters(network),
     )
     write_bytes(weights, data)
     text = json.dumps(filled.model_dump(mode="json"), indent=2, ensure_ascii=False)
