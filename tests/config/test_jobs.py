@@ -4,8 +4,13 @@ import pytest
 import yaml
 
 from napari_neuropretrain.config.contract import PreprocessingContract
-from napari_neuropretrain.config.jobs import JOBS, ExplainConfig, FinetuneConfig
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.config.jobs import (
+    JOBS,
+    ExplainConfig,
+    FinetuneConfig,
+    PreprocessConfig,
+)
+from napari_neuropretrain.errors import ConfigError, ContractError
 
 PATHS = {"cohort": "c", "output": "o"}
 
@@ -74,8 +79,37 @@ def test_every_field_has_help_and_every_integer_bounds(job) -> None:
     schema = job.options.model_json_schema()
     for name, field in schema["properties"].items():
         assert job.options.model_fields[name].description, name
-        if field.get("type") == "integer":
+        if field.get("type") == "integer" and "enum" not in field:
             assert "maximum" in field, f"{job.name}.{name} has no upper bound"
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        (80, (80, 80, 80)),
+        ("96", (96, 96, 96)),
+        ("80x96x88", (80, 96, 88)),
+        ([80, 96, 88], (80, 96, 88)),
+    ],
+)
+def test_a_shape_is_one_edge_or_three(given, shape) -> None:
+    config = PreprocessConfig(input="a", output="b", shape=given)
+    assert config.shape == shape
+    assert PreprocessConfig.parse(config.model_dump()) == config
+    with pytest.raises(ConfigError, match=r"shape: .*80x96x80"):
+        PreprocessConfig.parse({"input": "a", "output": "b", "shape": "80x96"})
+
+
+def test_settings_for_a_contract_give_that_contract() -> None:
+    wanted = PreprocessingContract(shape=(80, 96, 80), registration={"dof": 12})
+    config = PreprocessConfig.for_contract(wanted, input="a", output="b")
+    assert config.contract == wanted
+    with pytest.raises(
+        ContractError, match=r"bias_field\.convergence: 0\.5, not 0\.001"
+    ):
+        PreprocessConfig.for_contract(
+            wanted.replace(bias_field={"convergence": 0.5}), input="a", output="b"
+        )
 
 
 def test_contract_differences_are_named() -> None:

@@ -45,9 +45,9 @@ def test_settings_survive_the_form(qtbot):
 def test_bounds_help_and_titles_come_from_the_settings(qtbot):
     form = Form(JOBS["finetune"].options)
     qtbot.addWidget(form)
-    shape, rate = form.widgets["shape"], form.widgets["learning_rate"]
-    assert isinstance(shape, SpinBox)
-    assert (shape.min, shape.max, shape.step) == (32, 256, 8)
+    batch, rate = form.widgets["batch_size"], form.widgets["learning_rate"]
+    assert isinstance(batch, SpinBox)
+    assert (batch.min, batch.max, batch.step) == (2, 1024, 1)
     assert isinstance(rate, FloatSpinBox)
     assert rate.value == 1e-3
     assert "learning rate" in rate.tooltip

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.data.template import Template, load_template
 from napari_neuropretrain.data.volumes import Volume, write_image
-from napari_neuropretrain.preprocessing import bias_field, pipeline
+from napari_neuropretrain.preprocessing import pipeline
 
 Array = NDArray[np.float64]
 BRAIN_CENTRE_MM = np.array([0.0, -17.0, 5.0])
@@ -59,7 +59,6 @@ def template_4mm() -> Template:
 def cheap(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Mask by threshold and register at 4 mm, so that a scan takes a moment."""
     monkeypatch.setattr(pipeline, "segment_brain", brain_of)
-    monkeypatch.setattr(bias_field, "ITERATIONS", (4, 4))
     monkeypatch.setattr(pipeline, "REGISTRATION_EDGE", 48)
     monkeypatch.setattr(pipeline, "REGISTRATION_SPACING_MM", 4.0)
     pipeline._registration_template.cache_clear()

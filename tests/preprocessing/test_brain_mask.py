@@ -56,4 +56,4 @@ def test_a_wrong_voxel_size_is_said() -> None:
 
 def test_network_keeps_the_grid() -> None:
     network = MaskNetwork((4, 8)).eval()
-    assert network(torch.zeros(1, 1, 16, 24, 32)).shape == (1, 1, 16, 24, 32)
+    assert network(torch.zeros(1, 1, 16, 24, 32)).shape == (1, 2, 16, 24, 32)

@@ -70,7 +70,7 @@ def test_what_is_written_is_read_back(
     assert again.contract == CONTRACT
     assert again.json["Source"] == SOURCE
     assert again.json["Versions"]["numpy"] == np.__version__
-    assert again.json["Parameters"]["Registration"]["LevelsMm"] == [8, 4, 2]
+    assert again.json["Contract"]["registration"]["levels_mm"] == [8, 4, 2]
 
 
 def test_the_files_have_bids_names(

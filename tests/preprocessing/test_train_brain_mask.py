@@ -23,7 +23,7 @@ def toy_atlas(monkeypatch: pytest.MonkeyPatch) -> HeadAtlas:
     distance = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).sqrt()
     head = torch.zeros((160, 160, 160), dtype=torch.uint8)
     head[distance < 78] = 2
-    head[distance < 60] = 1 + 128
+    head[distance < 60] = 1 + 128 + 64
     means = torch.tensor([[0.0, 100.0, 40.0], [0.0, 5.0, 5.0]])
     atlas = HeadAtlas((head,), means, torch.ones(2, 3))
     monkeypatch.setattr(job, "read_head_atlas", lambda folder, report: atlas)
@@ -34,7 +34,13 @@ def toy_atlas(monkeypatch: pytest.MonkeyPatch) -> HeadAtlas:
 
 def settings(output: Path, steps: int) -> TrainBrainMaskConfig:
     return TrainBrainMaskConfig(
-        label_maps=Path("maps"), output=output, steps=steps, save_every=2, threads=1
+        label_maps=Path("maps"),
+        output=output,
+        steps=steps,
+        save_every=2,
+        threads=1,
+        workers=0,
+        validation_heads=2,
     )
 
 

@@ -44,7 +44,7 @@ def test_the_same_seed_draws_the_same_head(label_maps) -> None:
     atlas = read_head_atlas(label_maps)
     first, again, other = draw(atlas, 3), draw(atlas, 3), draw(atlas, 4)
     assert torch.equal(first.volume, again.volume)
-    assert torch.equal(first.brain_mask, again.brain_mask)
+    assert torch.equal(first.masks, again.masks)
     assert not torch.equal(first.volume, other.volume)
 
 
@@ -56,7 +56,7 @@ def test_heads_are_finite_and_have_a_brain(label_maps) -> None:
         assert head.volume.shape == SHAPE
         assert torch.isfinite(head.volume).all()
         assert head.volume.min() >= 0
-        shares.append(float(head.brain_mask.float().mean()))
+        shares.append(float(head.masks[0].float().mean()))
     # A ball of radius 10 in a cube of 38 mm holds 7.5 %; some are cut off.
     assert 0.03 < np.median(shares) < 0.15
     assert len(set(shares)) == 12

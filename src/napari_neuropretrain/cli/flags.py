@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
+from napari_neuropretrain.config.contract import name_shape
 from napari_neuropretrain.errors import ConfigError
 
 
@@ -56,7 +57,7 @@ def flag_parser(job: str, config: type[Config]) -> FlagParser:
         parser.add_argument(
             _flag(name),
             type=_kind(field),
-            default=None if required else _shown(field.default),
+            default=None if required else _shown(field),
             help=_help(field) + (" (required)" if required else ""),
         )
     return parser
@@ -89,16 +90,25 @@ def _flag(name: str) -> str:
 def _kind(field: FieldInfo) -> Any:
     if _catalog(field):
         return str | dict[str, Any]
+    if _extra(field, "text"):  # YAML reads 80 as a number, and a list as one
+        return str | int | list[int]
     return str if field.annotation is Path else field.annotation
 
 
-def _shown(default: Any) -> Any:
+def _shown(field: FieldInfo) -> Any:
+    default = field.default
+    if _extra(field, "text"):
+        return name_shape(default)
     return str(default) if isinstance(default, Path) else default
 
 
 def _catalog(field: FieldInfo) -> str:
+    return _extra(field, "catalog")
+
+
+def _extra(field: FieldInfo, name: str) -> str:
     extra = field.json_schema_extra
-    return str(extra.get("catalog", "")) if isinstance(extra, dict) else ""
+    return str(extra.get(name, "")) if isinstance(extra, dict) else ""
 
 
 def _help(field: FieldInfo) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import BackboneChoice, TaskChoice
-from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.contract import (
+    DegreesOfFreedom,
+    MaskMethod,
+    PreprocessingContract,
+    ShapeText,
+)
 from napari_neuropretrain.config.mask_training import TrainBrainMaskConfig
 from napari_neuropretrain.config.registry import Registry
+from napari_neuropretrain.errors import ContractError
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=1, le=64)]
-Shape = Annotated[int, Field(ge=32, le=256, multiple_of=8)]
 Spacing = Annotated[float, Field(ge=0.5, le=8)]
 Fraction = Annotated[float, Field(gt=0, lt=0.9)]
 InputPath = Annotated[Path, Field(json_schema_extra={"path": "input"})]
@@ -30,22 +35,61 @@ class PreprocessConfig(Config):
     """A scan, a folder (BIDS, DICOM or plain) or a table with a path column."""
     output: OutputFolder
     """Folder for the derivatives; running again does only what is missing."""
-    shape: Shape = 80
-    """Edge of the cubic output volume, in voxels."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the output: one edge for a cube, or three, as in 80x96x80."""
     spacing_mm: Spacing = 2.0
     """Voxel size of the output, in mm."""
+    dof: DegreesOfFreedom = 9
+    """Degrees of freedom: 6 rigid, 7 one scale, 9 three scales, 12 with shear."""
+    brain_mask: MaskMethod = "neuropretrain"
+    """Our network, or HD-BET or SynthStrip where you have installed it."""
     workers: Count = 1
-    """Scans processed at the same time."""
+    """Scans processed at the same time, each in a process of its own."""
     threads: Count = 1
-    """Threads for each scan."""
+    """CPU threads for each scan."""
+    memory_gib: Annotated[float, Field(ge=1, le=1024)] = 4.0
+    """Memory a worker may use, in GiB; a scan that needs more fails alone."""
+    scheduler: Annotated[str, Field(pattern=r"^((tcp|tls)://\S+:\d+)?$")] = ""
+    """Address of a Dask scheduler, as tcp://host:8786; empty means this machine."""
     overwrite: bool = False
     """Do every scan again, also those already done."""
 
     @property
     def contract(self) -> PreprocessingContract:
         """What the outputs promise to a model."""
-        cube = (self.shape, self.shape, self.shape)
-        return PreprocessingContract(shape=cube, spacing_mm=self.spacing_mm)
+        values: dict[str, Any] = {
+            "shape": self.shape,
+            "spacing_mm": self.spacing_mm,
+            "brain_mask": {"method": self.brain_mask},
+            "registration": {"dof": self.dof},
+        }
+        return PreprocessingContract.parse(values)
+
+    @classmethod
+    def for_contract(cls, contract: PreprocessingContract, **others: Any) -> Self:
+        """Return the settings whose outputs keep `contract`.
+
+        Raises
+        ------
+        ContractError
+            If this version cannot make such volumes; says in what it differs.
+        """
+        config = cls.parse(
+            {
+                "shape": contract.shape,
+                "spacing_mm": contract.spacing_mm,
+                "brain_mask": contract.brain_mask.method,
+                "dof": contract.registration.dof,
+                **others,
+            }
+        )
+        if differences := contract.differences(config.contract):
+            raise ContractError(
+                "The model needs scans that were preprocessed in a way this version "
+                f"cannot do: {'; '.join(differences)}. Give scans preprocessed for "
+                "the model, use the version that trained it, or train it again."
+            )
+        return config
 
 
 class FinetuneConfig(Config):
@@ -87,8 +131,8 @@ class FinetuneConfig(Config):
     """Scans preprocessed at the same time, where the cohort is raw."""
     threads: Count = 2
     """CPU threads for training."""
-    shape: Shape = 80
-    """Edge of the cubic volume in voxels, where the cohort is raw."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
 
     @field_validator("test_fraction")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ class TrainBrainMaskConfig(Config):
     """Folder of whole-head label maps and T1 priors, as SynthSeg publishes them."""
     output: Annotated[Path, Field(json_schema_extra={"path": "output"})]
     """Run folder for the weights; running again goes on where it stopped."""
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 2200
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 9000
     """Optimiser steps."""
     batch_size: Annotated[int, Field(ge=1, le=64)] = 2
     """Synthetic heads per step."""
@@ -31,5 +31,11 @@ class TrainBrainMaskConfig(Config):
     """Steps between checkpoints."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seed of weights and heads."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the network's inner sums; bfloat16 needs a recent processor."""
+    validation_heads: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Fresh synthetic heads on which the finished network is measured."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
-    """CPU threads."""
+    """CPU threads of the network."""
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """Processes that draw heads meanwhile; 0 draws them in between."""

@@ -98,8 +98,9 @@ def _preprocessing(findings: Findings) -> str:
     contract = findings.card.contract
     return (
         "<h2>2. Preprocessing</h2><p>Brain mask, bias correction, alignment with the "
-        f"template ({contract.dof} degrees of freedom), one interpolation to "
-        f"{contract.shape[0]}<sup>3</sup> voxels of {contract.spacing_mm:g} mm, "
+        f"template ({contract.registration.dof} degrees of freedom), one "
+        f"interpolation to {contract.shape[0]}<sup>3</sup> voxels of "
+        f"{contract.spacing_mm:g} mm, "
         "z-score in the brain. Outlined: the brain mask.</p>" + draw_mosaic(scans)
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import annotated_types as at
 from magicgui.types import FileDialogMode
-from magicgui.widgets import CheckBox, ComboBox, FileEdit, create_widget
+from magicgui.widgets import CheckBox, ComboBox, FileEdit, LineEdit, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -27,6 +27,7 @@ from superqt import QCollapsible
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.contract import name_shape
 
 FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 
@@ -103,7 +104,7 @@ class Form(QWidget):
             if isinstance(widget, FileEdit):
                 widget.line_edit.value = str(value)
                 continue
-            widget.value = value.name if isinstance(value, Choice) else value
+            widget.value = _shown(value)
             # A box shows few decimals, and a choice without its options.
             self._exact[name] = (widget.value, value)
 
@@ -123,6 +124,8 @@ def make_widget(name: str, field: FieldInfo) -> FieldWidget:
         edit.line_edit.value = default
         edit.line_edit.tooltip = options["tooltip"]
         return edit
+    if "text" in extra:
+        return LineEdit(value=_shown(field.default), **options)
     if get_origin(field.annotation) is Literal:
         options["choices"] = get_args(field.annotation)
     else:
@@ -158,6 +161,13 @@ def _catalog_widget(kind: str, field: FieldInfo, options: dict[str, Any]) -> Com
             row = native.findText(entry.name)
             native.setItemData(row, entry.title, Qt.ItemDataRole.ToolTipRole)
     return box
+
+
+def _shown(value: Any) -> Any:
+    """Return what a widget shows for a value that it cannot hold."""
+    if isinstance(value, Choice):
+        return value.name
+    return name_shape(value) if isinstance(value, tuple) else value
 
 
 def _bounds(field: FieldInfo) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.contract import PreprocessingContract, name_shape
 from napari_neuropretrain.errors import CohortError, ContractError
 from napari_neuropretrain.preprocessing.derivatives import Derivative, read_derivative
 from napari_neuropretrain.progress import Report
@@ -66,6 +66,7 @@ def read_checked(path: Path, contract: PreprocessingContract) -> Derivative:
         raise ContractError(
             f"'{path}' was preprocessed differently from what the model was trained "
             f"on: {'; '.join(differences)}. Give the raw scan, or preprocess it with "
-            f"--shape {contract.shape[0]} --spacing-mm {contract.spacing_mm:g}."
+            f"--shape {name_shape(contract.shape)} "
+            f"--spacing-mm {contract.spacing_mm:g} --dof {contract.registration.dof}."
         )
     return derivative

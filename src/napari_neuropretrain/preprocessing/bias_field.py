@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_neuropretrain.config.contract import BiasFieldParameters
 from napari_neuropretrain.data.orientation import spacing_of
 from napari_neuropretrain.errors import ImageError
 
-WORKING_VOXEL_MM = 8.0
-"""The field is fitted on voxels of about this size: it is smooth over 20 mm."""
-ITERATIONS = (50, 50, 30, 20)
-CONVERGENCE = 1e-3
+DEFAULTS = BiasFieldParameters()
 
 
 def correct_bias_field(
     data: NDArray[np.float32],
     brain_mask: NDArray[np.bool_],
     affine: ArrayLike,
+    parameters: BiasFieldParameters = DEFAULTS,
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """Divide a scan by the bias field that N4 finds in its brain.
@@ -36,6 +35,8 @@ def correct_bias_field(
         Brain of the scan, on the same grid.
     affine
         Voxel to RAS mm (4, 4).
+    parameters
+        Iterations, convergence and voxel size of the fit.
     threads
         CPU threads.
 
@@ -54,7 +55,7 @@ def correct_bias_field(
     # N4 takes logarithms; interpolated scans may dip below zero.
     positive = data - min(float(data.min()), 0.0)
     usable = brain_mask & (positive > 0)
-    field = _field(positive, usable, spacing_of(affine), threads)
+    field = _field(positive, usable, spacing_of(affine), parameters, threads)
     corrected = positive / field
     corrected *= positive[brain_mask].mean() / corrected[brain_mask].mean()
     return np.asarray(corrected, dtype=np.float32)
@@ -64,6 +65,7 @@ def _field(
     data: NDArray[np.float32],
     mask: NDArray[np.bool_],
     spacing_mm: tuple[float, float, float],
+    parameters: BiasFieldParameters,
     threads: int,
 ) -> NDArray[np.float32]:
     """Return the multiplicative field (X, Y, Z) around 1."""
@@ -74,11 +76,12 @@ def _field(
     inside = sitk.GetImageFromArray(np.ascontiguousarray(mask.T).astype(np.uint8))
     image.SetSpacing(spacing_mm)
     inside.SetSpacing(spacing_mm)
-    steps = [max(1, round(WORKING_VOXEL_MM / size)) for size in spacing_mm]
+    edge_mm = parameters.working_voxel_mm
+    steps = [max(1, round(edge_mm / size)) for size in spacing_mm]
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetNumberOfThreads(threads)
-    n4.SetMaximumNumberOfIterations(ITERATIONS)
-    n4.SetConvergenceThreshold(CONVERGENCE)
+    n4.SetMaximumNumberOfIterations(parameters.iterations)
+    n4.SetConvergenceThreshold(parameters.convergence)
     n4.Execute(sitk.Shrink(image, steps), sitk.Shrink(inside, steps))
     log_field = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(image)).T
     return np.exp(np.asarray(log_field, dtype=np.float32))

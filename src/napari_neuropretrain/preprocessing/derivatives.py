@@ -25,7 +25,7 @@ from napari_neuropretrain.data.orientation import swap_ras_lps_transform
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.volumes import Volume, read_volume, write_image
 from napari_neuropretrain.errors import ConfigError, ImageError
-from napari_neuropretrain.preprocessing import bias_field, registration
+from napari_neuropretrain.preprocessing import registration
 from napari_neuropretrain.preprocessing.pipeline import Preprocessed
 
 MASK_SUFFIX = "_space-MNI152_desc-brain_mask.nii.gz"
@@ -221,7 +221,7 @@ def _transform_notes(contract: PreprocessingContract) -> dict[str, Any]:
     return {
         "Description": (
             "ITK affine for resampling images: template LPS mm to scan LPS mm. "
-            f"{contract.dof} degrees of freedom, no shear."
+            f"{contract.registration.dof} degrees of freedom, no shear."
         ),
         "Template": contract.template,
     }
@@ -236,18 +236,12 @@ def _image_notes(
         "Source": source,
         "Transform": done.transform.tolist(),
         "Parameters": {
-            "BiasField": {
-                "Iterations": bias_field.ITERATIONS,
-                "Convergence": bias_field.CONVERGENCE,
-                "WorkingVoxelMm": bias_field.WORKING_VOXEL_MM,
-            },
             "Registration": {
-                "LevelsMm": registration.LEVELS_MM,
                 "StartTiltsDegrees": registration.START_TILTS_DEGREES,
                 "MinDice": registration.MIN_DICE,
                 "MinCorrelation": registration.MIN_CORRELATION,
             },
-            "Resampling": {"Image": "cubic B-spline", "Mask": "linear, 0.5"},
+            "Resampling": {"Mask": "linear, 0.5"},
         },
         "Quality": done.details,
         "Versions": {"napari-neuropretrain": __version__}

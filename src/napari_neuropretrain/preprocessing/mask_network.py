@@ -11,6 +11,8 @@ from torch.nn import functional
 
 WIDTHS = (16, 32, 64, 96)
 """Channels of each level, finest first; multiples of 16 are fast on CPUs."""
+MASKS = ("brain", "cranium")
+"""What the network marks: the brain, and all that lies inside the skull."""
 
 
 class MaskNetwork(nn.Module):
@@ -23,9 +25,11 @@ class MaskNetwork(nn.Module):
     ----------
     widths
         Channels of each level, finest first.
+    masks
+        Number of masks to find.
     """
 
-    def __init__(self, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS, masks: int = len(MASKS)) -> None:
         super().__init__()
         self.widths = tuple(widths)
         self.stem = _Block(8, widths[0])
@@ -34,7 +38,7 @@ class MaskNetwork(nn.Module):
         self.encoders = nn.ModuleList(_Block(b, b) for _, b in pairs)
         self.ups = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in reversed(pairs))
         self.decoders = nn.ModuleList(_Block(a, a) for a, _ in reversed(pairs))
-        self.head = nn.Conv3d(widths[0], 8, 1)
+        self.head = nn.Conv3d(widths[0], 8 * masks, 1)
 
     @property
     def multiple(self) -> int:
@@ -42,7 +46,7 @@ class MaskNetwork(nn.Module):
         return int(2 ** len(self.widths))
 
     def forward(self, volume: Tensor) -> Tensor:
-        """Logits (B, 1, X, Y, Z) of a volume (B, 1, X, Y, Z)."""
+        """Logits (B, M, X, Y, Z), one a mask, of a volume (B, 1, X, Y, Z)."""
         features = self.stem(space_to_depth(volume))  # (B, C, X/2, Y/2, Z/2)
         skips: list[Tensor] = []
         for down, encoder in zip(self.downs, self.encoders, strict=True):
@@ -89,10 +93,11 @@ def space_to_depth(volume: Tensor) -> Tensor:
 
 
 def depth_to_space(blocks: Tensor) -> Tensor:
-    """Unfold (B, 8, X/2, Y/2, Z/2) into (B, 1, X, Y, Z)."""
-    batch, _, x, y, z = blocks.shape
-    split = blocks.reshape(batch, 2, 2, 2, x, y, z)
-    return split.permute(0, 4, 1, 5, 2, 6, 3).reshape(batch, 1, 2 * x, 2 * y, 2 * z)
+    """Unfold (B, 8 C, X/2, Y/2, Z/2) into (B, C, X, Y, Z)."""
+    batch, folded, x, y, z = blocks.shape
+    split = blocks.reshape(batch, folded // 8, 2, 2, 2, x, y, z)
+    unfolded = split.permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return unfolded.reshape(batch, folded // 8, 2 * x, 2 * y, 2 * z)
 
 
 def scale_intensities(volume: Tensor) -> Tensor:

@@ -98,7 +98,9 @@ def preprocess_scan(
         box, mask, box_affine = crop_to_brain(
             volume.data, scan_mask, volume.affine, MARGIN_MM
         )
-        corrected = correct_bias_field(box, mask, box_affine, threads)
+        corrected = correct_bias_field(
+            box, mask, box_affine, contract.bias_field, threads
+        )
     with clock.step("registration"):
         template = _registration_template()
         found = register_to_template(corrected, mask, box_affine, template)

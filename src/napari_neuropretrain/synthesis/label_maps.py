@@ -25,13 +25,15 @@ from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.progress import Progress, Report, silent
 from napari_neuropretrain.synthesis.scanner import degrade_head
 
-CLOSING_MM = 4.0
+CLOSING_MM = 8.0
 """Gaps of the brain narrower than twice this belong to the brain mask."""
 OUTSIDE_BRAIN = 500
 """Labels from here on are skull, skin, muscle and other tissue of the head."""
 CEREBROSPINAL_FLUID = 24
 """Fluid around the brain; part of the mask only where the closing takes it in."""
-_MASK_BIT = 128
+_BRAIN_BIT = 128
+_CRANIUM_BIT = 64
+_CLASS_BITS = 63
 _PRIORS = (
     "generation_labels.npy",
     "generation_classes_contrast_specific.npy",
@@ -48,7 +50,7 @@ class HeadAtlas:
     ----------
     heads
         One uint8 tensor (X, Y, Z) in RAS order at 1 mm for each map: the
-        intensity class, plus 128 inside the brain mask.
+        intensity class, plus 128 in the brain and 64 inside the skull.
     means, deviations
         Mean and standard deviation, over scans, of each class's mean intensity
         (row 0) and of its standard deviation (row 1); float32 (2, classes).
@@ -67,12 +69,13 @@ class Head:
     ----------
     volume
         Intensities, float32 (X, Y, Z) in RAS order, not normalised.
-    brain_mask
-        Brain with ventricles, cerebellum, stem and narrow sulci, bool (X, Y, Z).
+    masks
+        Bool (2, X, Y, Z): the brain with ventricles, cerebellum, stem and sulci;
+        and all that lies inside the skull, the fluid around the brain included.
     """
 
     volume: Tensor
-    brain_mask: Tensor
+    masks: Tensor
 
 
 def close_brain(
@@ -96,11 +99,13 @@ def close_brain(
     >>> int((~close_brain(tissue, spacing_mm=2.0)).sum())
     0
     """
-    steps = max(1, round(radius_mm / spacing_mm))
-    padded = np.pad(tissue, steps + 1)
-    closed = ndimage.binary_closing(padded, iterations=steps)
-    filled = ndimage.binary_fill_holes(closed)[(slice(steps + 1, -steps - 1),) * 3]
-    return np.asarray(filled, dtype=bool)
+    margin = math.ceil(radius_mm / spacing_mm) + 1
+    outside = np.pad(~tissue, margin, constant_values=True)
+    # Distances make a ball of any size at the price of one.
+    grown = ndimage.distance_transform_edt(outside) * spacing_mm <= radius_mm
+    closed = ndimage.distance_transform_edt(grown) * spacing_mm > radius_mm
+    filled = ndimage.binary_fill_holes(closed | ~outside)
+    return np.asarray(filled[(slice(margin, -margin),) * 3], dtype=bool)
 
 
 def encode_head(
@@ -123,12 +128,14 @@ def encode_head(
     # continue its last slice, so the neck goes on instead of ending in a step.
     margin = ((1, 1), (1, 1), (0, 1))
     cropped = np.pad(labels[box], margin)
-    tissue = (cropped > 0) & (cropped < OUTSIDE_BRAIN)
-    tissue &= cropped != CEREBROSPINAL_FLUID
-    inside = ndimage.find_objects(tissue.astype(np.int8))[0]
-    mask = np.zeros_like(tissue)
-    mask[inside] = close_brain(tissue[inside], spacing_mm)
-    coded = classes[cropped].astype(np.uint8) + _MASK_BIT * mask.astype(np.uint8)
+    coded = classes[cropped].astype(np.uint8)
+    cranium = (cropped > 0) & (cropped < OUTSIDE_BRAIN)
+    inside = ndimage.find_objects(cranium.astype(np.int8))[0]
+    cranium = ndimage.binary_fill_holes(cranium[inside])
+    tissue = cranium & (cropped[inside] != CEREBROSPINAL_FLUID)
+    coded[inside] += _CRANIUM_BIT * cranium.astype(np.uint8)
+    brain = close_brain(tissue, spacing_mm) & cranium
+    coded[inside] += _BRAIN_BIT * brain.astype(np.uint8)
     return torch.from_numpy(np.ascontiguousarray(coded))
 
 
@@ -177,13 +184,13 @@ def draw_head(
     chosen = int(torch.randint(len(atlas.heads), (1,), generator=generator))
     points = _draw_points(atlas.heads[chosen], generator, shape, spacing_mm)
     coded = _sample_nearest(atlas.heads[chosen], points)
-    brain_mask = coded >= _MASK_BIT
-    classes = (coded & (_MASK_BIT - 1)).long()
+    masks = torch.stack([coded & _BRAIN_BIT, coded & _CRANIUM_BIT]) > 0
+    classes = (coded & _CLASS_BITS).long()
     means, deviations = _draw_contrast(atlas, generator)
     noise = torch.randn(shape, generator=generator)
     volume = means[classes].addcmul_(deviations[classes], noise).clamp_(min=0)
-    volume, brain_mask = degrade_head(volume, brain_mask, generator, spacing_mm)
-    return Head(volume, brain_mask)
+    volume, masks = degrade_head(volume, masks, generator, spacing_mm)
+    return Head(volume, masks)
 
 
 def _uniform(low: float, high: float, generator: torch.Generator) -> float:
@@ -213,8 +220,10 @@ def _draw_points(
 
 
 def _draw_matrix(generator: torch.Generator) -> Tensor:
-    """Rotation up to 20 degrees, scaling 0.82-1.2, shearing, flip; (3, 3)."""
-    angles = [math.radians(_uniform(-20, 20, generator)) for _ in range(3)]
+    """Rotation up to 40 degrees, scaling 0.82-1.2, shearing, flip; (3, 3)."""
+    # The sum of two draws: small angles are the commonest.
+    turns = [_uniform(-20, 20, generator) + _uniform(-20, 20, generator) for _ in "xyz"]
+    angles = [math.radians(turn) for turn in turns]
     matrix = torch.eye(3)
     for axis, angle in enumerate(angles):
         first, second = (axis + 1) % 3, (axis + 2) % 3

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 
 def degrade_head(
-    volume: Tensor, brain_mask: Tensor, generator: torch.Generator, spacing_mm: float
+    volume: Tensor, masks: Tensor, generator: torch.Generator, spacing_mm: float
 ) -> tuple[Tensor, Tensor]:
     """Give a clean head the faults of a real scan.
 
@@ -22,8 +22,8 @@ def degrade_head(
     ----------
     volume
         Intensities of 0 and above, float32 (X, Y, Z) in RAS order.
-    brain_mask
-        Brain, bool (X, Y, Z).
+    masks
+        Brain and inside of the skull, bool (2, X, Y, Z).
     generator
         Source of all randomness.
     spacing_mm
@@ -32,19 +32,21 @@ def degrade_head(
     Returns
     -------
     tuple of Tensor
-        The degraded volume, and the mask of the brain that is still in view.
+        The degraded volume, and the masks of what is still in view.
     """
     volume = add_bias_field(volume, generator)
     volume = blur(volume, generator)
     volume = add_noise(volume, generator)
     volume = change_gamma(volume, generator)
     if _chance(0.25, generator):
-        volume, brain_mask = cut_view(volume, brain_mask, generator, spacing_mm)
+        view = draw_view(masks[0], generator, spacing_mm)
+        volume, masks = volume * view, masks & view
     if _chance(0.15, generator):
-        volume = remove_face(volume, brain_mask, generator, spacing_mm)
+        volume = remove_face(volume, masks[1], generator, spacing_mm)
     if _chance(0.08, generator):
-        volume = volume * brain_mask
-    return volume, brain_mask
+        kept = masks[int(_chance(0.3, generator))]
+        volume, masks = volume * kept, masks & kept
+    return volume, masks
 
 
 def add_bias_field(volume: Tensor, generator: torch.Generator) -> Tensor:
@@ -91,10 +93,16 @@ def change_gamma(volume: Tensor, generator: torch.Generator) -> Tensor:
     return (volume / peak).pow_(power).mul_(peak)
 
 
-def cut_view(
-    volume: Tensor, brain_mask: Tensor, generator: torch.Generator, spacing_mm: float
-) -> tuple[Tensor, Tensor]:
-    """Empty what lies under the brain's end, over its top, or beside the head."""
+def draw_view(
+    brain_mask: Tensor, generator: torch.Generator, spacing_mm: float
+) -> Tensor:
+    """Leave out what lies under the brain's end, over its top, or beside the head.
+
+    Returns
+    -------
+    Tensor
+        True in view, bool (X, Y, Z).
+    """
     inside = brain_mask.flatten(0, 1).any(0).nonzero()
     view = torch.ones_like(brain_mask)
     if len(inside):
@@ -108,21 +116,21 @@ def cut_view(
         side = round(_uniform(2, 20, generator) / spacing_mm)
         view[:, :side] = False
         view[:, -side:] = False
-    return volume * view, brain_mask & view
+    return view
 
 
 def remove_face(
-    volume: Tensor, brain_mask: Tensor, generator: torch.Generator, spacing_mm: float
+    volume: Tensor, cranium: Tensor, generator: torch.Generator, spacing_mm: float
 ) -> Tensor:
     """Empty the half space in front of and below an oblique plane, as defacing does."""
     angle = math.radians(_uniform(10, 65, generator))
     y = torch.arange(volume.shape[1])[:, None] * (spacing_mm * math.cos(angle))
     z = torch.arange(volume.shape[2]) * (spacing_mm * math.sin(angle))
     depth = y - z
-    brain = depth[brain_mask.any(0)]
+    brain = depth[cranium.any(0)]
     limit = float(brain.max()) if len(brain) else 0.0
     limit += _uniform(-4, 15, generator)
-    removed = (depth > limit) & ~brain_mask
+    removed = (depth > limit) & ~cranium
     return volume.masked_fill(removed, 0.0)
 
 

@@ -131,10 +131,9 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
 
 def _gather(config: FinetuneConfig, task: Task, report: Report) -> Study:
     """Preprocess where needed, read labels and volumes, and divide."""
-    cube = (config.shape, config.shape, config.shape)
     cohort = preprocessed_cohort(
         Path(config.cohort),
-        PreprocessingContract(shape=cube),
+        PreprocessingContract(shape=config.shape),
         Path(config.output) / "preprocessed",
         report,
         config.workers,

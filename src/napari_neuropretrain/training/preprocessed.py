@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import JOBS, PreprocessConfig
 from napari_neuropretrain.data.participants import Cohort, read_cohort
-from napari_neuropretrain.errors import CohortError, ContractError
+from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.progress import Outcome, Progress, Report
 
 
@@ -27,7 +27,7 @@ def preprocessed_cohort(
     path
         A scan, a folder or a table, raw or preprocessed.
     contract
-        Shape and spacing for raw scans. Preprocessed ones are returned as they
+        How to preprocess raw scans. Preprocessed ones are returned as they
         are: compare their contract with what is needed.
     output
         Folder for the derivatives of raw scans.
@@ -46,6 +46,8 @@ def preprocessed_cohort(
     ------
     CohortError
         If no scan is left.
+    ContractError
+        If this version cannot preprocess in that way.
     """
     cohort = read_cohort(path)
     if cohort.kind == "preprocessed":
@@ -54,26 +56,15 @@ def preprocessed_cohort(
         return cohort
     scans = len(cohort.scans)
     report(Progress("step", f"Preprocessing {scans} raw scans first", 0, scans))
-    config = PreprocessConfig(
+    config = PreprocessConfig.for_contract(
+        contract,
         input=path,
         output=output,
-        shape=_edge(contract),
-        spacing_mm=contract.spacing_mm,
         workers=workers,
         threads=threads,
     )
     outcome: Outcome = JOBS["preprocess"].load()(config, report)
     return _with_derivatives(cohort, output, outcome)
-
-
-def _edge(contract: PreprocessingContract) -> int:
-    edge, *others = contract.shape
-    if any(other != edge for other in others):
-        raise ContractError(
-            f"The model needs volumes of shape {contract.shape}, and this version "
-            "makes cubes only. Give scans that were preprocessed for this model."
-        )
-    return edge
 
 
 def _with_derivatives(cohort: Cohort, output: Path, outcome: Outcome) -> Cohort:

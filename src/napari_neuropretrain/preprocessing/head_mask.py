@@ -1,0 +1,148 @@
+"""Find the brain in a whole head with the network this project trained."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from scipy import ndimage
+
+from napari_neuropretrain.errors import BrainMaskError
+from napari_neuropretrain.preprocessing.mask_network import (
+    MaskNetwork,
+    scale_intensities,
+)
+from napari_neuropretrain.preprocessing.stripped import keep_largest
+from napari_neuropretrain.resources import resource_path
+
+TOP_MARGIN_MM = 10.0
+"""Air between the top of the head and the top of the grid."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """The network with the grid it was trained on.
+
+    Parameters
+    ----------
+    network
+        Ready for inference.
+    shape, spacing_mm
+        Voxels of the grid, and their edge.
+    threshold
+        Probability above which a voxel is brain.
+    """
+
+    network: MaskNetwork
+    shape: tuple[int, int, int]
+    spacing_mm: float
+    threshold: float
+
+
+def segment_head(
+    data: NDArray[np.float32], spacing_mm: NDArray[np.float64], threads: int
+) -> NDArray[np.bool_]:
+    """Mark the brain in a whole head.
+
+    Parameters
+    ----------
+    data
+        Intensities (X, Y, Z) in RAS order.
+    spacing_mm
+        Voxel size (3,).
+    threads
+        CPU threads for the network.
+
+    Raises
+    ------
+    BrainMaskError
+        If there is no head.
+    """
+    trained = load_network()
+    start = _grid_start(data, spacing_mm, trained)
+    step = trained.spacing_mm / spacing_mm
+    # Averaging before sampling keeps the noise of fine scans out of the grid.
+    blur = np.maximum(0.0, 0.4 * (step - 1))
+    smooth = ndimage.gaussian_filter(data, blur) if blur.any() else data
+    background = float(np.percentile(data[::4, ::4, ::4], 1))
+    grid = ndimage.affine_transform(
+        smooth, np.diag(step), start, trained.shape, order=1, cval=background
+    )
+    probability = _apply_network(trained.network, grid, threads)
+    probability = ndimage.gaussian_filter(probability, 0.5)
+    found = keep_largest(probability > trained.threshold)
+    probability = np.where(ndimage.binary_dilation(found), probability, 0)
+    back = ndimage.affine_transform(
+        probability, np.diag(1 / step), -start / step, data.shape, order=1
+    )
+    mask = keep_largest(back > trained.threshold)
+    return np.asarray(ndimage.binary_fill_holes(mask), dtype=bool)
+
+
+def _grid_start(
+    data: NDArray[np.float32], spacing_mm: NDArray[np.float64], trained: TrainedNetwork
+) -> NDArray[np.float64]:
+    """Voxel coordinates in `data` of the grid's first voxel.
+
+    The grid is centred on the head from left to right and back to front, and hangs
+    from just above its top.
+    """
+    head = _head(data)
+    columns = [np.flatnonzero(head.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    if any(len(column) == 0 for column in columns):
+        raise BrainMaskError(
+            "No head was found: the scan has no contrast between head and air."
+        )
+    size = np.array(trained.shape) * trained.spacing_mm / spacing_mm
+    top = columns[2][-1] + TOP_MARGIN_MM / spacing_mm[2]
+    # The neck and shoulders must not pull the centre: only the upper part counts.
+    upper = head[:, :, max(0, int(top - 150 / spacing_mm[2])) :]
+    middle = [
+        np.flatnonzero(upper.any(axis=axes))[[0, -1]].mean()
+        for axes in ((1, 2), (0, 2))
+    ]
+    return np.array([middle[0] - size[0] / 2, middle[1] - size[1] / 2, top - size[2]])
+
+
+def _head(data: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Head without noise and small bright spots."""
+    sample = data[::2, ::2, ::2]
+    low, high = np.percentile(sample, [1, 98])
+    head = ndimage.gaussian_filter(data, 1.0) > low + 0.15 * (high - low)
+    return keep_largest(ndimage.binary_opening(head))
+
+
+def _apply_network(
+    network: MaskNetwork, grid: NDArray[np.float32], threads: int
+) -> NDArray[np.float32]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            volume = scale_intensities(torch.from_numpy(np.ascontiguousarray(grid)))
+            # The mirrored head is a second opinion; and a batch of two is faster
+            # on a CPU than one volume, which torch sends down a slow path.
+            pair = torch.stack([volume, volume.flip(0)])[:, None]  # (2, 1, X, Y, Z)
+            logits = network(pair)[:, 0]
+            probability = 0.5 * (logits[0].sigmoid() + logits[1].flip(0).sigmoid())
+            found: NDArray[np.float32] = probability.numpy()
+            return found
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.cache
+def load_network() -> TrainedNetwork:
+    """Load the weights that come with this package, once."""
+    recipe = json.loads(resource_path("brain_mask.json").read_text(encoding="utf-8"))
+    network = MaskNetwork(recipe["widths"], len(recipe["masks"]))
+    network.load_state_dict(load_file(resource_path("brain_mask.safetensors")))
+    x, y, z = recipe["grid_shape"]
+    return TrainedNetwork(
+        network.eval(), (x, y, z), recipe["grid_spacing_mm"], recipe["threshold"]
+    )
