@@ -35,18 +35,21 @@ ALLOWED = {
     "config": {"errors"},
     "runs": {"errors", "progress", "config", ""},
     "data": BASE,
-    "backbones": {"errors", "config"},
-    "weights": {"errors", "config", "backbones", ""},
-    "methods": {"errors", "config"},
-    "tuning": {"errors", "config"},
+    "backbone": set(),
+    "backbones": {"errors", "config", "backbone"},
+    "weights": {"errors", "config", "progress", "backbone", "backbones", ""},
+    "methods": {"errors", "config", "backbone"},
+    "tuning": {"errors", "config", "backbone"},
     "tasks": {"errors", "config"},
     "synthesis": BASE | {"data"},
     "preprocessing": BASE | {"data", "synthesis", "process_settings", ""},
-    "training": BASE | {"data", "weights", "evaluation", "preprocessing", ""},
+    "training": BASE
+    | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""},
     "evaluation": BASE | {"data", "weights", "training"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE
-    | {"data", "weights", "training", "inference", "preprocessing", "evaluation", ""},
+    | {"data", "weights", "training", "inference", "preprocessing", "evaluation"}
+    | {"backbone", ""},
     "demo": BASE
     | {"runs", "data", "synthesis", "explanation", "evaluation", "preprocessing"}
     | {"weights", ""},
