@@ -37,6 +37,7 @@ RECORD_COLUMNS = (
     "mask_ml",
     "dice",
     "correlation",
+    "peak_mib",
 )
 
 
@@ -131,6 +132,7 @@ def _record_row(record: ScanRecord) -> dict[str, str]:
         "status": record.status,
         "reason": record.reason or MISSING,
         "seconds": f"{record.seconds:.1f}",
+        "peak_mib": MISSING if record.peak_mib is None else f"{record.peak_mib:.0f}",
     } | {
         name: str(quality[name])
         for name in ("mask_ml", "dice", "correlation")

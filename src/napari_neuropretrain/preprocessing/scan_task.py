@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from napari_neuropretrain.preprocessing.derivatives import (
 )
 from napari_neuropretrain.preprocessing.pipeline import preprocess_scan
 from napari_neuropretrain.preprocessing.source import describe_source, same_source
+from napari_neuropretrain.process_settings import peak_memory_mib
 from napari_neuropretrain.progress import Report, silent
 
 
@@ -66,6 +67,8 @@ class ScanRecord:
         Traceback of an unexpected error.
     notes
         Sentences about the scan that a person should read.
+    peak_mib
+        Most memory that the process which did the scan had held until then, in MiB.
     """
 
     scan: Scan
@@ -76,6 +79,7 @@ class ScanRecord:
     quality: dict[str, Any] | None = None
     trace: str = ""
     notes: tuple[str, ...] = ()
+    peak_mib: float | None = None
 
 
 def preprocess_one(
@@ -157,7 +161,7 @@ def run_task(task: ScanTask, report: Report = silent) -> ScanRecord:
     """Preprocess one scan; an error becomes a record. Only `Cancelled` gets out."""
     started = time.perf_counter()
     try:
-        return preprocess_one(
+        record = preprocess_one(
             task.scan,
             task.output,
             task.contract,
@@ -165,6 +169,7 @@ def run_task(task: ScanTask, report: Report = silent) -> ScanRecord:
             task.threads,
             task.overwrite,
         )
+        return replace(record, peak_mib=peak_memory_mib())
     except Cancelled:
         raise
     except NeuropretrainError as error:
@@ -172,4 +177,7 @@ def run_task(task: ScanTask, report: Report = silent) -> ScanRecord:
     except Exception as error:  # noqa: BLE001 - one bad scan never stops a cohort
         reason, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
     seconds = time.perf_counter() - started
-    return ScanRecord(task.scan, "failed", None, reason, seconds, trace=trace)
+    peak = peak_memory_mib()
+    return ScanRecord(
+        task.scan, "failed", None, reason, seconds, trace=trace, peak_mib=peak
+    )
