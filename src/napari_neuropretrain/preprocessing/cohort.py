@@ -15,12 +15,15 @@ from napari_neuropretrain.preprocessing.cohort_tables import (
     write_participants,
     write_record,
 )
+from napari_neuropretrain.preprocessing.dask_workers import (
+    run_in_processes,
+    run_on_cluster,
+)
 from napari_neuropretrain.preprocessing.scan_task import (
     ScanRecord,
     ScanTask,
     run_task,
 )
-from napari_neuropretrain.preprocessing.worker_pool import run_parallel
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 
 
@@ -49,7 +52,10 @@ def preprocess(config: PreprocessConfig, report: Report) -> Outcome:
         workers=config.workers,
         threads=config.threads,
         overwrite=config.overwrite,
+        memory_gib=config.memory_gib,
+        scheduler=config.scheduler,
     )
+    _tell_memory(records, report)
     failures = list_failures(records, cohort)
     usable = sum(record.status != "failed" for record in records)
     skipped = sum(record.status == "skipped" for record in records)
@@ -68,6 +74,8 @@ def preprocess_cohort(
     workers: int = 1,
     threads: int = 1,
     overwrite: bool = False,
+    memory_gib: float = 4.0,
+    scheduler: str = "",
 ) -> list[ScanRecord]:
     """Preprocess the scans of a raw cohort into `output`.
 
@@ -85,6 +93,10 @@ def preprocess_cohort(
         Processes, and CPU threads of each.
     overwrite
         Do every scan again.
+    memory_gib
+        Memory of each process, where there are several.
+    scheduler
+        Address of a Dask scheduler whose workers do it instead.
 
     Returns
     -------
@@ -111,7 +123,7 @@ def preprocess_cohort(
     ]
     records: list[ScanRecord] = []
     try:
-        for record in _run(tasks, workers, report):
+        for record in _run(tasks, workers, memory_gib, scheduler, report):
             records.append(record)
             _tell(record, len(records), len(tasks), report)
     finally:  # also when it was stopped
@@ -129,12 +141,27 @@ def list_failures(records: Sequence[ScanRecord], cohort: Cohort) -> tuple[Failur
     return (*cohort.problems, *failed)
 
 
-def _run(tasks: list[ScanTask], workers: int, report: Report) -> Iterator[ScanRecord]:
-    if workers > 1 and len(tasks) > 1:
-        yield from run_parallel(tasks, workers, report)
-        return
-    for task in tasks:
-        yield run_task(task, report)
+def _run(
+    tasks: list[ScanTask],
+    workers: int,
+    memory_gib: float,
+    scheduler: str,
+    report: Report,
+) -> Iterator[ScanRecord]:
+    if scheduler:
+        yield from run_on_cluster(tasks, scheduler, report)
+    elif workers > 1 and len(tasks) > 1:
+        yield from run_in_processes(tasks, workers, memory_gib, report)
+    else:
+        for task in tasks:
+            yield run_task(task, report)
+
+
+def _tell_memory(records: Sequence[ScanRecord], report: Report) -> None:
+    peaks = [record.peak_mib for record in records if record.peak_mib is not None]
+    if peaks:
+        message = f"Most memory of one process: {max(peaks):.0f} MiB"
+        report(Progress("metric", message, values={"peak_mib": round(max(peaks))}))
 
 
 def _tell(record: ScanRecord, step: int, total: int, report: Report) -> None:
