@@ -36,12 +36,15 @@ class TrainedNetwork:
         Voxels of the grid, and their edge.
     threshold
         Probability above which a voxel is brain.
+    rim_voxels
+        How far the mask follows the fluid around the brain, in voxels of the grid.
     """
 
     network: MaskNetwork
     shape: tuple[int, int, int]
     spacing_mm: float
     threshold: float
+    rim_voxels: int
 
 
 def segment_head(
@@ -64,17 +67,15 @@ def segment_head(
         If there is no head.
     """
     trained = load_network()
-    start = _grid_start(data, spacing_mm, trained)
     step = trained.spacing_mm / spacing_mm
     # Averaging before sampling keeps the noise of fine scans out of the grid.
     blur = np.maximum(0.0, 0.4 * (step - 1))
     smooth = ndimage.gaussian_filter(data, blur) if blur.any() else data
-    background = float(np.percentile(data[::4, ::4, ::4], 1))
-    grid = ndimage.affine_transform(
-        smooth, np.diag(step), start, trained.shape, order=1, cval=background
-    )
-    probability = _apply_network(trained.network, grid, threads)
-    probability = ndimage.gaussian_filter(probability, 0.5)
+    start = _grid_start(data, spacing_mm, trained)
+    probability = _look(smooth, start, step, trained, threads)
+    if (shift := _off_centre(probability > trained.threshold, start, step)).any():
+        start = start + shift
+        probability = _look(smooth, start, step, trained, threads)
     found = keep_largest(probability > trained.threshold)
     probability = np.where(ndimage.binary_dilation(found), probability, 0)
     back = ndimage.affine_transform(
@@ -82,6 +83,48 @@ def segment_head(
     )
     mask = keep_largest(back > trained.threshold)
     return np.asarray(ndimage.binary_fill_holes(mask), dtype=bool)
+
+
+def _look(
+    smooth: NDArray[np.float32],
+    start: NDArray[np.float64],
+    step: NDArray[np.float64],
+    trained: TrainedNetwork,
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return the probability of brain on the network's grid."""
+    background = float(np.percentile(smooth[::4, ::4, ::4], 1))
+    grid = ndimage.affine_transform(
+        smooth, np.diag(step), start, trained.shape, order=1, cval=background
+    )
+    brain, *others = _apply_network(trained.network, grid, threads)
+    if others and trained.rim_voxels:
+        # A band of the fluid around the brain, as far as it lies inside the skull.
+        ball = ndimage.iterate_structure(
+            ndimage.generate_binary_structure(3, 1), trained.rim_voxels
+        )
+        grown = ndimage.grey_dilation(brain, footprint=ball)
+        brain = np.maximum(brain, np.minimum(others[0], grown))
+    return np.asarray(ndimage.gaussian_filter(brain, 0.5))
+
+
+def _off_centre(
+    brain: NDArray[np.bool_], start: NDArray[np.float64], step: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the shift, in scan voxels, that centres a brain cut by the grid; else 0.
+
+    Bright spots, a table or wide shoulders can mislead the first placement.
+    """
+    still = np.zeros(3)
+    found = keep_largest(brain)
+    if not found.any():
+        return still
+    places = np.argwhere(found)
+    first, last = places.min(axis=0), places.max(axis=0)
+    room = np.array(brain.shape)
+    cut = (first == 0) | (last == room - 1)
+    shift = np.round((first + last - room + 1) / 2) * step
+    return np.where(cut, shift, still)
 
 
 def _grid_start(
@@ -120,6 +163,7 @@ def _head(data: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _apply_network(
     network: MaskNetwork, grid: NDArray[np.float32], threads: int
 ) -> NDArray[np.float32]:
+    """Return the probability (M, X, Y, Z) of each mask."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -128,9 +172,8 @@ def _apply_network(
             # The mirrored head is a second opinion; and a batch of two is faster
             # on a CPU than one volume, which torch sends down a slow path.
             pair = torch.stack([volume, volume.flip(0)])[:, None]  # (2, 1, X, Y, Z)
-            logits = network(pair)[:, 0]
-            probability = 0.5 * (logits[0].sigmoid() + logits[1].flip(0).sigmoid())
-            found: NDArray[np.float32] = probability.numpy()
+            given, mirrored = network(pair).sigmoid()  # (M, X, Y, Z) each
+            found: NDArray[np.float32] = (0.5 * (given + mirrored.flip(1))).numpy()
             return found
     finally:
         torch.set_num_threads(before)
@@ -144,5 +187,9 @@ def load_network() -> TrainedNetwork:
     network.load_state_dict(load_file(resource_path("brain_mask.safetensors")))
     x, y, z = recipe["grid_shape"]
     return TrainedNetwork(
-        network.eval(), (x, y, z), recipe["grid_spacing_mm"], recipe["threshold"]
+        network.eval(),
+        (x, y, z),
+        recipe["grid_spacing_mm"],
+        recipe["threshold"],
+        recipe["rim_voxels"],
     )
