@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from napari_neuropretrain.data.participants import read_cohort
+from napari_neuropretrain.data.quality import QualityRow, decide, write_quality
 from napari_neuropretrain.errors import CohortError
 
 
@@ -202,3 +203,39 @@ def test_real_cohort(shared_data):
     assert len(cohort.scans) == 141
     assert keys(cohort)[0] == "sub-IXI012HH1211"
     assert cohort.problems == ()
+
+
+def preprocessed_folder(root, *names):
+    for name in names:
+        image = root / name / "anat" / f"{name}_space-MNI152_desc-preproc_T1w.nii.gz"
+        image.parent.mkdir(parents=True)
+        image.touch()
+    return root
+
+
+def test_rejected_scans_of_a_derivatives_folder_are_left_out_and_named(tmp_path):
+    root = preprocessed_folder(tmp_path, "sub-1", "sub-2", "sub-3", "sub-4")
+    rows = {
+        "sub-1": QualityRow("sub-1", "sub-1", None, "reject", "half a brain"),
+        "sub-2": QualityRow("sub-2", "sub-2", None, "look", "tilted"),
+        "sub-3": QualityRow("sub-3", "sub-3", None, "keep"),
+        "sub-4": QualityRow("sub-4", "sub-4", None, "reject", decision="keep"),
+    }
+    write_quality(root, rows)
+    decide(root, "sub-3", "reject", "wrong person")
+
+    cohort = read_cohort(root)
+
+    assert keys(cohort) == ["sub-2", "sub-4"]
+    assert cohort.notes == (
+        "sub-1 is left out: rejected in quality.tsv (half a brain).",
+        "sub-3 is left out: rejected in quality.tsv by decision (wrong person).",
+    )
+    assert not cohort.problems
+
+
+def test_a_folder_of_rejected_scans_is_an_error(tmp_path):
+    root = preprocessed_folder(tmp_path, "sub-1")
+    write_quality(root, {"sub-1": QualityRow("sub-1", "sub-1", None, "reject")})
+    with pytest.raises(CohortError, match=r"rejected in its quality\.tsv"):
+        read_cohort(root)

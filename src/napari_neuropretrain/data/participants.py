@@ -15,6 +15,7 @@ from napari_neuropretrain.data.cohort import Cohort, Kind, Scan, bids_label
 from napari_neuropretrain.data.dicom import is_dicom_folder
 from napari_neuropretrain.data.image_files import IMAGE_SUFFIXES
 from napari_neuropretrain.data.labels import binary_labels, numeric_labels
+from napari_neuropretrain.data.quality import QUALITY_TABLE, read_quality
 from napari_neuropretrain.data.tables import (
     PATH_COLUMNS,
     TABLE_SUFFIXES,
@@ -48,7 +49,9 @@ def read_cohort(path: str | os.PathLike[str]) -> Cohort:
     Returns
     -------
     Cohort
-        Scans sorted by key. What could not be used is in its `problems`.
+        Scans sorted by key. What could not be used is in its `problems`. Scans of
+        a preprocessed folder that its quality table rejects are left out, which its
+        `notes` say.
 
     Raises
     ------
@@ -73,6 +76,9 @@ def _read_folder(folder: Path) -> Cohort:
     images, kind = find_bids_images(folder)
     if images:
         scans, problems, notes = scans_of_bids(folder, images)
+        if kind == "preprocessed":
+            scans, rejected = _without_rejected(folder, scans)
+            notes += rejected
         return _cohort(folder, scans, problems, notes, kind)
     table = folder / "participants.tsv"
     if table.exists():
@@ -87,6 +93,27 @@ def _read_folder(folder: Path) -> Cohort:
         if _is_image(file) or is_dicom_folder(file)
     ]
     return _cohort(folder, scans)
+
+
+def _without_rejected(folder: Path, scans: list[Scan]) -> tuple[list[Scan], list[str]]:
+    """Leave out the scans that the quality table rejects, and say so."""
+    quality = read_quality(folder)
+    bad = {key: row for key, row in quality.items() if row.final == "reject"}
+    used = [scan for scan in scans if scan.key not in bad]
+    if scans and not used:
+        raise CohortError(
+            f"Every scan in '{folder}' is rejected in its {QUALITY_TABLE}. Look at "
+            "them in quality.html, and write 'keep' as decision of those to use."
+        )
+    notes = []
+    for scan in scans:
+        if row := bad.get(scan.key):
+            why = row.note if row.decision else row.reason
+            notes.append(
+                f"{scan.key} is left out: rejected in {QUALITY_TABLE}"
+                f"{' by decision' if row.decision else ''}{f' ({why})' if why else ''}."
+            )
+    return used, notes
 
 
 def _is_image(file: Path) -> bool:

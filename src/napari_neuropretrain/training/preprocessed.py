@@ -64,21 +64,26 @@ def preprocessed_cohort(
         threads=threads,
     )
     outcome: Outcome = JOBS["preprocess"].load()(config, report)
-    return _with_derivatives(cohort, output, outcome)
+    done = _with_derivatives(cohort, output, outcome)
+    for note in done.notes[len(cohort.notes) :]:
+        report(Progress("warning", note))
+    return done
 
 
 def _with_derivatives(cohort: Cohort, output: Path, outcome: Outcome) -> Cohort:
-    """Point the scans at their derivatives; drop those that failed."""
+    """Point the scans at their derivatives; drop the failed and the rejected."""
     problems = tuple(dict.fromkeys([*cohort.problems, *outcome.failures]))
     failed = {failure.item for failure in outcome.failures}
     wanted = {scan.key: scan for scan in cohort.scans if scan.key not in failed}
     if not wanted:
         listed = "; ".join(f"{one.item}: {one.reason}" for one in problems[:5])
         raise CohortError(f"No scan of '{cohort.root}' could be preprocessed: {listed}")
+    made = read_cohort(output)
     # The folder may hold scans of an earlier run on other people.
     scans = tuple(
         replace(wanted[done.key], path=done.path)
-        for done in read_cohort(output).scans
+        for done in made.scans
         if done.key in wanted
     )
-    return Cohort(scans, output, "preprocessed", problems, cohort.notes)
+    notes = [note for note in made.notes if note.split()[0] in wanted]
+    return Cohort(scans, output, "preprocessed", problems, (*cohort.notes, *notes))
