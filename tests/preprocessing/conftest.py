@@ -40,7 +40,7 @@ def misplaced_scan(template: Template, to_scan: Array, affine: Array) -> Volume:
     return Volume.from_native(data * 1000, affine)
 
 
-def brain_of(data: NDArray[np.float32], affine: Array, threads: int = 1) -> Any:
+def brain_of(data: NDArray[np.float32], affine: Array, *others: Any) -> Any:
     """Stand in for the mask network: the template has no skull."""
     return ndimage.binary_fill_holes(data > 20)
 

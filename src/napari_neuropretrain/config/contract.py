@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
@@ -12,6 +12,8 @@ from napari_neuropretrain.config.base import Config
 Edge = Annotated[int, Field(ge=16, le=512)]
 DegreesOfFreedom: TypeAlias = Literal[6, 7, 9, 12]
 MaskMethod: TypeAlias = Literal["neuropretrain", "hd-bet", "synthstrip"]
+MASK_WEIGHTS = "2"
+"""Version of the brain mask network's weights in this package."""
 
 
 def read_shape(given: object) -> object:
@@ -59,8 +61,14 @@ class BrainMaskParameters(Config):
 
     method: MaskMethod = "neuropretrain"
     """Our network, or a program of the user's."""
-    version: str = "2"
-    """Version of the network's weights; the program's own where it is another."""
+    version: str = MASK_WEIGHTS
+    """Version of our network's weights; empty for another program."""
+
+    @classmethod
+    def of(cls, method: MaskMethod) -> Self:
+        """Return what the present version of this package uses."""
+        ours = method == "neuropretrain"
+        return cls(method=method, version=MASK_WEIGHTS if ours else "")
 
 
 class BiasFieldParameters(Config):

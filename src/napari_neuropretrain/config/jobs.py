@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import BackboneChoice, TaskChoice
 from napari_neuropretrain.config.contract import (
+    BrainMaskParameters,
     DegreesOfFreedom,
     MaskMethod,
     PreprocessingContract,
@@ -60,7 +61,7 @@ class PreprocessConfig(Config):
         values: dict[str, Any] = {
             "shape": self.shape,
             "spacing_mm": self.spacing_mm,
-            "brain_mask": {"method": self.brain_mask},
+            "brain_mask": BrainMaskParameters.of(self.brain_mask),
             "registration": {"dof": self.dof},
         }
         return PreprocessingContract.parse(values)

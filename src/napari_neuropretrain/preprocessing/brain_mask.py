@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_neuropretrain.config.contract import MaskMethod
 from napari_neuropretrain.errors import BrainMaskError
 from napari_neuropretrain.preprocessing.head_mask import segment_head
+from napari_neuropretrain.preprocessing.mask_programs import run_program
 from napari_neuropretrain.preprocessing.stripped import (
     background_of,
     is_stripped,
@@ -19,7 +21,10 @@ PLAUSIBLE_ML = (500.0, 2500.0)
 
 
 def segment_brain(
-    data: NDArray[np.float32], affine: NDArray[np.float64], threads: int = 1
+    data: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    threads: int = 1,
+    method: MaskMethod = "neuropretrain",
 ) -> NDArray[np.bool_]:
     """Mark the brain: ventricles, cerebellum, brain stem and narrow sulci included.
 
@@ -31,6 +36,9 @@ def segment_brain(
         Voxel to RAS mm (4, 4).
     threads
         CPU threads for the network.
+    method
+        Our network, or a program that is installed. A scan that is stripped already
+        is left alone by all of them.
 
     Returns
     -------
@@ -45,8 +53,10 @@ def segment_brain(
     spacing_mm = np.sqrt((np.asarray(affine)[:3, :3] ** 2).sum(axis=0))
     if is_stripped(data):
         mask = keep_largest(ndimage.binary_fill_holes(data != background_of(data)))
-    else:
+    elif method == "neuropretrain":
         mask = segment_head(data, spacing_mm, threads)
+    else:
+        mask = run_program(method, data, np.asarray(affine), threads)
     volume_ml = float(mask.sum() * spacing_mm.prod() / 1000)
     low, high = PLAUSIBLE_ML
     if not low <= volume_ml <= high:

@@ -16,13 +16,11 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.data.template import Template, load_template, template_grid
 from napari_neuropretrain.data.volumes import Volume
 from napari_neuropretrain.errors import BrainMaskError
+from napari_neuropretrain.preprocessing.acceptance import check_registration
 from napari_neuropretrain.preprocessing.bias_field import correct_bias_field
 from napari_neuropretrain.preprocessing.brain_mask import segment_brain
 from napari_neuropretrain.preprocessing.intensity import zscore_brain
-from napari_neuropretrain.preprocessing.registration import (
-    check_registration,
-    register_to_template,
-)
+from napari_neuropretrain.preprocessing.registration import register_to_template
 from napari_neuropretrain.preprocessing.resampling import (
     crop_to_brain,
     resample,
@@ -56,7 +54,8 @@ class Preprocessed:
     transform
         Scan RAS mm to template RAS mm (4, 4).
     details
-        Seconds per step, mask volume in mL, Dice, correlation.
+        Seconds per step, and as flat floats what quality control needs: mask volume in
+        mL, Dice, correlation, coverage, rotation and scales.
     """
 
     image: NDArray[np.float32]
@@ -92,7 +91,8 @@ def preprocess_scan(
     """
     clock = _Clock(report)
     with clock.step("brain mask"):
-        scan_mask = segment_brain(volume.data, volume.affine, threads=threads)
+        method = contract.brain_mask.method
+        scan_mask = segment_brain(volume.data, volume.affine, threads, method)
         mask_ml = _check_mask(scan_mask, volume)
     with clock.step("bias field"):
         box, mask, box_affine = crop_to_brain(
@@ -103,7 +103,9 @@ def preprocess_scan(
         )
     with clock.step("registration"):
         template = _registration_template()
-        found = register_to_template(corrected, mask, box_affine, template)
+        found = register_to_template(
+            corrected, mask, box_affine, template, contract.registration
+        )
         check_registration(found, f"'{volume.path}'")
     affine = template_grid(contract.shape, contract.spacing_mm)
     grid = (box_affine, found.transform, affine, contract.shape)
@@ -115,6 +117,12 @@ def preprocess_scan(
         "mask_ml": round(mask_ml, 1),
         "dice": round(found.dice, 4),
         "correlation": round(found.correlation, 4),
+        "coverage": round(found.coverage, 4),
+        "rotation_degrees": round(found.rotation_degrees, 2),
+        **{
+            f"scale_{axis}": round(scale, 4)
+            for axis, scale in zip("xyz", found.scales, strict=True)
+        },
         "seconds": {name: round(spent, 2) for name, spent in clock.seconds.items()},
     }
     return Preprocessed(image, affine, brain_mask, scan_mask, found.transform, details)
