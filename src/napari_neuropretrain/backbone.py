@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
+
+Stage: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +40,51 @@ class Backbone(Protocol):
 
     feature_dim: int
     """Length of the vector that the head reads."""
-    stages: tuple[str, ...]
-    """Names of the submodules (or name prefixes) from input to output; with the
-    head they own every parameter, each exactly once."""
+    stages: tuple[Stage, ...]
+    """From input to output; each stage is the names of what it owns, because keys of
+    published weights do not always share a prefix: a name owns the parameter of that
+    name and all that start with it and a dot. Stages and head together own every
+    parameter, each exactly once; `stage_of` tells which."""
     head: str
-    """Name of the submodule that turns features into outputs."""
+    """Name of the submodule that turns features into outputs. The last module in it
+    that has a `weight` and a `bias` makes the outputs."""
+    patch_size: tuple[int, int, int]
+    """Voxels along x, y and z that one cell of the first stage's map stands for: a
+    masked or occluded cube should be a multiple of it."""
 
     def encode(self, volume: Tensor) -> Encoded:
         """Return features and tokens of (B, 1, X, Y, Z), without the head."""
 
     def stage_maps(self, volume: Tensor) -> list[Tensor]:
-        """Return the output of each stage, (B, C, x, y, z), coarser and coarser."""
+        """Return the output of each stage, (B, C, x, y, z), never finer than before."""
+
+
+def stage_of(backbone: Backbone, parameter: str) -> int:
+    """Return the number of the stage that owns a parameter.
+
+    Parameters
+    ----------
+    backbone
+        The network.
+    parameter
+        A name as in ``named_parameters``.
+
+    Returns
+    -------
+    int
+        0 for the stage next to the input; ``len(backbone.stages)`` for the head.
+
+    Raises
+    ------
+    LookupError
+        If no stage or more than one owns it: then `stages` is wrong.
+    """
+    parts = (*backbone.stages, (backbone.head,))
+    owners = [
+        number
+        for number, names in enumerate(parts)
+        if any(parameter == name or parameter.startswith(name + ".") for name in names)
+    ]
+    if len(owners) != 1:
+        raise LookupError(f"'{parameter}' belongs to {len(owners)} stages, not to one")
+    return owners[0]
