@@ -1,4 +1,4 @@
-"""Gauss-Newton fit of a nine-parameter linear transform between two volumes.
+"""Gauss-Newton fit of a linear transform between two volumes.
 
 The least-squares registration of Friston et al. (Human Brain Mapping 1995,
 doi:10.1002/hbm.460030303): the template is predicted as ``a * scan + b`` and the
@@ -14,14 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
-Array = NDArray[np.float64]
+from napari_neuropretrain.preprocessing.linear_model import (
+    FREE_DIRECTIONS,
+    PARAMETERS,
+    TRANSLATION,
+    Array,
+    linear_part,
+)
 
-ROTATION, TRANSLATION, LOG_SCALE = slice(0, 3), slice(3, 6), slice(6, 9)
 HEAD_RADIUS_MM = 80.0
-"""Turns radians and scales into mm moved at the surface of the brain."""
+"""Turns radians, scales and shears into mm moved at the surface of the brain."""
 MAX_DAMPING = 1e3
+MIN_SEEN = 0.3
+"""A fit that pushes most of the template out of the field of view is none."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +44,20 @@ class Level:
         Scan (X, Y, Z), 0 outside the brain.
     to_voxel
         Scan mm, from the scan's centre, to voxel (4, 4).
+    cut
+        Faces of the scan (3, 2) beyond which nothing is known: the brain goes on.
+        Beyond the others there is no brain.
     """
 
     points_mm: Array
     values: Array
     scan: Array
     to_voxel: Array
-
-
-def linear_part(parameters: Array) -> Array:
-    """Return rotation times scales (3, 3): the scales lie along the template's axes.
-
-    Examples
-    --------
-    >>> linear_part(np.array([0, 0, 0, 5, 5, 5, 0, 0, np.log(2)])).diagonal()
-    array([1., 1., 2.])
-    """
-    rotation = Rotation.from_rotvec(parameters[ROTATION]).as_matrix()
-    return np.asarray(rotation * np.exp(parameters[LOG_SCALE]))
+    cut: NDArray[np.bool_]
 
 
 def fit(
-    level: Level, start: Array, max_steps: int, tolerance_mm: float
+    level: Level, start: Array, dof: int, max_steps: int, tolerance_mm: float
 ) -> tuple[Array, float]:
     """Improve `start` until a step moves the brain's surface by less than a tolerance.
 
@@ -68,23 +66,24 @@ def fit(
     level
         The volumes.
     start
-        Three rotations (rotation vector, rad), three translations (mm), three log
-        scales, of the map from template to scan.
+        Parameters (12,) of the map from template to scan; see `linear_model`.
+    dof
+        Degrees of freedom, a key of `FREE_DIRECTIONS`.
     max_steps, tolerance_mm
         When to stop.
 
     Returns
     -------
     tuple
-        The parameters (9,) and 1 minus the correlation of the intensities.
+        The parameters (12,) and 1 minus the correlation of the intensities.
     """
-    parameters, damping = start, 1e-3
+    parameters, damping, free = start, 1e-3, FREE_DIRECTIONS[dof]
     cost = _cost(level, parameters)
     for _ in range(max_steps):
-        normal, gradient = _normal_equations(level, parameters)
+        normal, gradient = _normal_equations(level, parameters, free)
         while True:
             damped = normal + damping * np.diag(normal.diagonal() + 1e-12)
-            step = np.asarray(-np.linalg.solve(damped, gradient)[:9], dtype=float)
+            step = np.asarray(-free @ np.linalg.solve(damped, gradient)[:dof])
             new_cost = _cost(level, parameters + step)
             if new_cost < cost:
                 break
@@ -98,38 +97,56 @@ def fit(
 
 
 def _moved_mm(step: Array) -> float:
-    weights = np.full(9, HEAD_RADIUS_MM)
+    weights = np.full(PARAMETERS, HEAD_RADIUS_MM)
     weights[TRANSLATION] = 1.0
     return float(np.abs(step * weights).max())
 
 
-def _voxels(level: Level, parameters: Array) -> Array:
-    """Return where the template's points fall in the scan, in voxels (3, N)."""
+def _voxels(level: Level, parameters: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return where points fall in the scan, in voxels (3, M), and which (N,) do."""
     points = level.points_mm @ linear_part(parameters).T + parameters[TRANSLATION]
-    return (points @ level.to_voxel[:3, :3].T + level.to_voxel[:3, 3]).T
+    voxels = (points @ level.to_voxel[:3, :3].T + level.to_voxel[:3, 3]).T
+    seen = np.ones(len(points), dtype=bool)
+    for axis, (low, high) in enumerate(level.cut):
+        if low:
+            seen &= voxels[axis] >= 0
+        if high:
+            seen &= voxels[axis] <= level.scan.shape[axis] - 1
+    return voxels[:, seen], seen
+
+
+def _sample(scan: Array, voxels: Array) -> Array:
+    # The uncut faces are empty, so that the nearest voxel is right beyond them.
+    return np.asarray(ndimage.map_coordinates(scan, voxels, order=1, mode="nearest"))
 
 
 def _cost(level: Level, parameters: Array) -> float:
-    voxels = _voxels(level, parameters)
-    sampled = ndimage.map_coordinates(level.scan, voxels, order=1)
-    spread = sampled.std() * level.values.std()
+    voxels, seen = _voxels(level, parameters)
+    if seen.mean() < MIN_SEEN:
+        return 1.0
+    sampled, values = _sample(level.scan, voxels), level.values[seen]
+    spread = sampled.std() * values.std()
     if spread == 0:  # the brains do not touch
         return 1.0
-    centred = (sampled - sampled.mean()) * (level.values - level.values.mean())
+    centred = (sampled - sampled.mean()) * (values - values.mean())
     return float(1 - centred.mean() / spread)
 
 
-def _normal_equations(level: Level, parameters: Array) -> tuple[Array, Array]:
-    """Return J^T J (11, 11) and J^T r (11,) of ``r = template - a * scan - b``."""
-    voxels = _voxels(level, parameters)
-    sampled = ndimage.map_coordinates(level.scan, voxels, order=1)
+def _normal_equations(
+    level: Level, parameters: Array, free: Array
+) -> tuple[Array, Array]:
+    """Return J^T J and J^T r of ``r = template - a * scan - b``.
+
+    The unknowns are the free directions, then a and b: dof + 2.
+    """
+    voxels, seen = _voxels(level, parameters)
+    sampled, values = _sample(level.scan, voxels), level.values[seen]
     slopes = _slopes(level.scan, voxels) @ level.to_voxel[:3, :3]
     centred = sampled - sampled.mean()
-    a = (level.values * centred).mean() / max((centred**2).mean(), 1e-12)
-    residual = level.values - level.values.mean() - a * centred
-    jacobian = np.empty((len(sampled), 11))
-    jacobian[:, :9] = -a * _sensitivities(level.points_mm, slopes, parameters)
-    jacobian[:, 9], jacobian[:, 10] = -sampled, -1.0
+    a = (values * centred).mean() / max((centred**2).mean(), 1e-12)
+    residual = values - values.mean() - a * centred
+    changes = _sensitivities(level.points_mm[seen], slopes, parameters, free)
+    jacobian = np.column_stack([-a * changes, -sampled, -np.ones(len(sampled))])
     # einsum and not BLAS, whose sums depend on the number of threads.
     normal = np.einsum("ni,nj->ij", jacobian, jacobian)
     return normal, np.einsum("ni,n->i", jacobian, residual)
@@ -141,20 +158,18 @@ def _slopes(scan: Array, voxels: Array) -> Array:
     for axis in range(3):
         shift = np.zeros((3, 1))
         shift[axis] = 0.5
-        after = ndimage.map_coordinates(scan, voxels + shift, order=1)
-        before = ndimage.map_coordinates(scan, voxels - shift, order=1)
-        slopes[:, axis] = after - before
+        slopes[:, axis] = _sample(scan, voxels + shift) - _sample(scan, voxels - shift)
     return slopes
 
 
-def _sensitivities(points_mm: Array, slopes: Array, parameters: Array) -> Array:
-    """Return the change of the scan's intensity per parameter (N, 9)."""
-    changes = np.empty((len(points_mm), 9))
-    changes[:, TRANSLATION] = slopes
+def _sensitivities(
+    points_mm: Array, slopes: Array, parameters: Array, free: Array
+) -> Array:
+    """Return the change of the scan's intensity per free direction (N, dof)."""
+    changes = np.empty((len(points_mm), free.shape[1]))
     here, tiny = linear_part(parameters), 1e-6
-    for index in (0, 1, 2, 6, 7, 8):
-        nudged = parameters.copy()
-        nudged[index] += tiny
-        turned = (linear_part(nudged) - here) / tiny
-        changes[:, index] = np.einsum("ni,ni->n", points_mm @ turned.T, slopes)
+    for index, direction in enumerate(free.T):
+        turned = (linear_part(parameters + tiny * direction) - here) / tiny
+        moved = points_mm @ turned.T + direction[TRANSLATION]
+        changes[:, index] = np.einsum("ni,ni->n", moved, slopes)
     return changes

@@ -25,7 +25,7 @@ from napari_neuropretrain.data.orientation import swap_ras_lps_transform
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.volumes import Volume, read_volume, write_image
 from napari_neuropretrain.errors import ConfigError, ImageError
-from napari_neuropretrain.preprocessing import registration
+from napari_neuropretrain.preprocessing import acceptance, registration
 from napari_neuropretrain.preprocessing.pipeline import Preprocessed
 
 MASK_SUFFIX = "_space-MNI152_desc-brain_mask.nii.gz"
@@ -238,8 +238,8 @@ def _image_notes(
         "Parameters": {
             "Registration": {
                 "StartTiltsDegrees": registration.START_TILTS_DEGREES,
-                "MinDice": registration.MIN_DICE,
-                "MinCorrelation": registration.MIN_CORRELATION,
+                "MinDice": acceptance.MIN_DICE,
+                "MinCorrelation": acceptance.MIN_CORRELATION,
             },
             "Resampling": {"Mask": "linear, 0.5"},
         },
