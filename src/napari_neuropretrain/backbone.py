@@ -45,8 +45,9 @@ class Backbone(Protocol):
     published weights do not always share a prefix: a name owns the parameter of that
     name and all that start with it and a dot. Stages and head together own every
     parameter, each exactly once; `stage_of` tells which."""
-    head: str
-    """Name of the submodule that turns features into outputs. The last module in it
+    head_name: str
+    """Name of the submodule that turns features into outputs (not `head`, which is the
+    module itself in the layout of some published weights). The last module in it
     that has a `weight` and a `bias` makes the outputs."""
     patch_size: tuple[int, int, int]
     """Voxels along x, y and z that one cell of the first stage's map stands for: a
@@ -79,7 +80,7 @@ def stage_of(backbone: Backbone, parameter: str) -> int:
     LookupError
         If no stage or more than one owns it: then `stages` is wrong.
     """
-    parts = (*backbone.stages, (backbone.head,))
+    parts = (*backbone.stages, (backbone.head_name,))
     owners = [
         number
         for number, names in enumerate(parts)
