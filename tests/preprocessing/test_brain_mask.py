@@ -6,8 +6,9 @@ import torch
 
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.errors import BrainMaskError
-from napari_neuropretrain.preprocessing.brain_mask import is_stripped, segment_brain
+from napari_neuropretrain.preprocessing.brain_mask import segment_brain
 from napari_neuropretrain.preprocessing.mask_network import MaskNetwork
+from napari_neuropretrain.preprocessing.stripped import is_stripped
 from napari_neuropretrain.synthesis.label_maps import close_brain
 from napari_neuropretrain.synthesis.template_cohort import single_head
 

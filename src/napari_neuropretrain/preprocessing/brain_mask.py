@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_neuropretrain.config.contract import MaskMethod
 from napari_neuropretrain.errors import BrainMaskError
 from napari_neuropretrain.preprocessing.head_mask import segment_head
 from napari_neuropretrain.preprocessing.mask_programs import run_program
-from napari_neuropretrain.preprocessing.stripped import (
-    background_of,
-    is_stripped,
-    keep_largest,
-)
+from napari_neuropretrain.preprocessing.stripped import is_stripped, stripped_mask
 
 PLAUSIBLE_ML = (500.0, 2500.0)
 """Brain volumes outside this range are errors, not brains."""
@@ -51,8 +46,8 @@ def segment_brain(
         If what was found cannot be a brain.
     """
     spacing_mm = np.sqrt((np.asarray(affine)[:3, :3] ** 2).sum(axis=0))
-    if is_stripped(data):
-        mask = keep_largest(ndimage.binary_fill_holes(data != background_of(data)))
+    if is_stripped(data, spacing_mm):
+        mask = stripped_mask(data)
     elif method == "neuropretrain":
         mask = segment_head(data, spacing_mm, threads)
     else:

@@ -17,7 +17,12 @@ from napari_neuropretrain.preprocessing.mask_network import (
     MaskNetwork,
     scale_intensities,
 )
-from napari_neuropretrain.preprocessing.stripped import keep_largest
+from napari_neuropretrain.preprocessing.morphology import (
+    block_means,
+    block_steps,
+    fill_holes,
+    keep_largest,
+)
 from napari_neuropretrain.resources import resource_path
 
 TOP_MARGIN_MM = 10.0
@@ -67,35 +72,66 @@ def segment_head(
         If there is no head.
     """
     trained = load_network()
-    step = trained.spacing_mm / spacing_mm
-    # Averaging before sampling keeps the noise of fine scans out of the grid.
-    blur = np.maximum(0.0, 0.4 * (step - 1))
-    smooth = ndimage.gaussian_filter(data, blur) if blur.any() else data
-    start = _grid_start(data, spacing_mm, trained)
-    probability = _look(smooth, start, step, trained, threads)
+    # Averaged first: it keeps the noise of fine scans out of the grid, and is fast.
+    blocks = np.array(block_steps(list(spacing_mm), trained.spacing_mm))
+    small, small_mm = block_means(data, list(blocks)), spacing_mm * blocks
+    step = trained.spacing_mm / small_mm
+    start = _grid_start(small, small_mm, trained)
+    probability = _look(small, start, step, trained, threads)
     if (shift := _off_centre(probability > trained.threshold, start, step)).any():
         start = start + shift
-        probability = _look(smooth, start, step, trained, threads)
+        probability = _look(small, start, step, trained, threads)
     found = keep_largest(probability > trained.threshold)
     probability = np.where(ndimage.binary_dilation(found), probability, 0)
-    back = ndimage.affine_transform(
-        probability, np.diag(1 / step), -start / step, data.shape, order=1
+    # From the network's voxels to the scan's own.
+    return _place(
+        probability,
+        trained.threshold,
+        scale=step * blocks,
+        origin=start * blocks + (blocks - 1) / 2,
+        shape=data.shape,
     )
-    mask = keep_largest(back > trained.threshold)
-    return np.asarray(ndimage.binary_fill_holes(mask), dtype=bool)
+
+
+def _place(
+    probability: NDArray[np.float32],
+    threshold: float,
+    scale: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    shape: tuple[int, ...],
+) -> NDArray[np.bool_]:
+    """Return the mask on the scan's grid; only the box around the brain is worked on.
+
+    Grid voxel i lies at scan voxel ``origin + scale * i``.
+    """
+    mask = np.zeros(shape, dtype=bool)
+    places = np.argwhere(probability > threshold)
+    if len(places) == 0:
+        return mask
+    low = np.floor(origin + scale * (places.min(axis=0) - 1)).astype(int).clip(0)
+    high = np.ceil(origin + scale * (places.max(axis=0) + 1)).astype(int) + 1
+    box = tuple(
+        slice(a, max(a, b)) for a, b in zip(low, high.clip(max=shape), strict=True)
+    )
+    size = tuple(one.stop - one.start for one in box)
+    fine = ndimage.affine_transform(
+        probability, np.diag(1 / scale), (low - origin) / scale, size, order=1
+    )
+    mask[box] = fill_holes(keep_largest(fine > threshold))
+    return mask
 
 
 def _look(
-    smooth: NDArray[np.float32],
+    small: NDArray[np.float32],
     start: NDArray[np.float64],
     step: NDArray[np.float64],
     trained: TrainedNetwork,
     threads: int,
 ) -> NDArray[np.float32]:
     """Return the probability of brain on the network's grid."""
-    background = float(np.percentile(smooth[::4, ::4, ::4], 1))
+    background = float(np.percentile(small[::2, ::2, ::2], 1))
     grid = ndimage.affine_transform(
-        smooth, np.diag(step), start, trained.shape, order=1, cval=background
+        small, np.diag(step), start, trained.shape, order=1, cval=background
     )
     brain, *others = _apply_network(trained.network, grid, threads)
     if others and trained.rim_voxels:
@@ -154,8 +190,7 @@ def _grid_start(
 
 def _head(data: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Head without noise and small bright spots."""
-    sample = data[::2, ::2, ::2]
-    low, high = np.percentile(sample, [1, 98])
+    low, high = np.percentile(data[::2, ::2, ::2], [1, 98])
     head = ndimage.gaussian_filter(data, 1.0) > low + 0.15 * (high - low)
     return keep_largest(ndimage.binary_opening(head))
 
