@@ -19,7 +19,7 @@ from pathlib import Path
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_neuropretrain.gui import layers, widgets
+from napari_neuropretrain.gui import view, widgets
 from napari_neuropretrain.gui.job_widget import JobWidget
 from napari_neuropretrain.gui.process import Ending
 
@@ -46,7 +46,7 @@ def preprocess(demo: Path, scratch: Path, images: Path) -> None:
     save(viewer, images / "preprocess-form.png")
     run(widget, input=raw_scan(demo), output=scratch / "derivatives")
     save(viewer, images / "preprocess-axial.png")
-    layers.show_plane(viewer, "Sagittal")
+    view.show_plane(viewer, "Sagittal")
     save(viewer, images / "preprocess-sagittal.png")
     viewer.close()
 
@@ -75,10 +75,10 @@ def explain(demo: Path, scratch: Path, images: Path) -> None:
     viewer, widget = open_widget(widgets.ExplainWidget)
     settings = {"model": model(demo), "input": explained_scan(demo)}
     run(widget, output=scratch / "explanation", patch=6, stride=4, **settings)
-    for plane in layers.PLANES:
-        layers.show_plane(viewer, plane)
+    for plane in view.PLANES:
+        view.show_plane(viewer, plane)
         save(viewer, images / f"explain-{plane.lower()}.png")
-    layers.show_3d(viewer)
+    view.show_3d(viewer)
     save(viewer, images / "explain-3d.png")
     viewer.close()
 

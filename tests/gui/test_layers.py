@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui import layers, view
 from napari_neuropretrain.gui.overlay import symmetric_limit, two_sided_colormap
 
 LAS = np.diag([-2.0, 1.5, 1.0, 1.0])
@@ -21,7 +21,7 @@ def spots() -> np.ndarray:
 def test_world_position_is_ras_mm(spots):
     voxels, keywords, kind = layers.t1_layer(spots, LAS, "T1")
     viewer = ViewerModel()
-    (layer,) = layers.add_layers(viewer, [(voxels, keywords, kind)])
+    (layer,) = view.add_layers(viewer, [(voxels, keywords, kind)])
     place = np.unravel_index(np.argmax(layer.data), layer.data.shape)
     x, y, z = (LAS @ [1, 2, 3, 1])[:3]
     assert layer.data_to_world(place) == pytest.approx((z, y, x))
@@ -51,7 +51,7 @@ def test_overlay_is_clear_between_the_thresholds():
 
 def test_occlusion_layer_has_symmetric_limits_and_hides_nothing_negative(spots):
     viewer = ViewerModel()
-    (layer,) = layers.add_layers(viewer, [layers.occlusion_layer(spots, LAS, "map")])
+    (layer,) = view.add_layers(viewer, [layers.occlusion_layer(spots, LAS, "map")])
     assert layer.contrast_limits == [-4.0, 4.0]
     assert str(layer.blending) == "translucent_no_depth"
     assert str(layer.rendering) == "translucent"
@@ -68,18 +68,18 @@ def test_occlusion_layer_has_symmetric_limits_and_hides_nothing_negative(spots):
 def test_view_is_upright_in_every_plane(spots):
     viewer = ViewerModel()
     mask = layers.mask_layer(spots != 0, LAS, "mask")
-    layers.add_layers(viewer, [layers.t1_layer(spots, LAS, "T1"), mask])
+    view.add_layers(viewer, [layers.t1_layer(spots, LAS, "T1"), mask])
     assert viewer.layers["mask"].contour == 1
     up, right = viewer.scene.camera.orientation2d
     assert (str(up), str(right)) == ("up", "right")
     assert viewer.canvas.overlays["scale_bar"].visible
     note = viewer.canvas.overlays["text"]
     assert note.text == "up: front · right: the person's right"
-    layers.show_plane(viewer, "Sagittal")
+    view.show_plane(viewer, "Sagittal")
     assert note.text == "up: top · right: front"
-    layers.show_plane(viewer, "Coronal")
+    view.show_plane(viewer, "Coronal")
     assert note.text == "up: top · right: the person's right"
-    layers.show_3d(viewer)
+    view.show_3d(viewer)
     assert (viewer.dims.ndisplay, note.text) == (3, "")
     assert not viewer.layers["mask"].visible
 
@@ -87,7 +87,7 @@ def test_view_is_upright_in_every_plane(spots):
 def test_a_layer_of_the_same_name_is_replaced(spots):
     viewer = ViewerModel()
     for _ in range(2):
-        layers.add_layers(viewer, [layers.t1_layer(spots, LAS, "T1")])
+        view.add_layers(viewer, [layers.t1_layer(spots, LAS, "T1")])
     assert len(viewer.layers) == 1
 
 

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from npe2 import PluginManifest
 
 from napari_neuropretrain.errors import ImageError
-from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui import layers, view
 from napari_neuropretrain.gui.reader import get_reader, read_layers
 from napari_neuropretrain.gui.results import load_result
 
@@ -49,7 +49,7 @@ def test_masks_and_maps_are_known_by_name(tmp_path):
 def test_an_empty_map_can_be_shown(tmp_path):
     path = save(tmp_path / "a_desc-occlusion_map.nii.gz", np.zeros((4, 4, 4)))
     viewer = ViewerModel()
-    layers.add_layers(viewer, read_layers(path))
+    view.add_layers(viewer, read_layers(path))
     assert viewer.layers[0].contrast_limits == [-1, 1]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui import layers, view
 from napari_neuropretrain.gui.widgets import ExplainWidget
 
 pytestmark = [pytest.mark.gl, pytest.mark.usefixtures("no_gl")]
@@ -50,7 +50,7 @@ def test_both_signs_are_seen_on_the_right_sides(
         layers.t1_layer(head, AFFINE, "T1"),
         layers.occlusion_layer(occlusion, AFFINE, "occlusion"),
     ]
-    layers.add_layers(viewer, stack)
+    view.add_layers(viewer, stack)
     if three_d:
         viewer.dims.ndisplay = 3
         viewer.reset_view()
@@ -66,7 +66,7 @@ def test_threshold_slider_hides_the_weaker_cluster(make_napari_viewer, head, occ
     viewer = make_napari_viewer(show=True)
     widget = ExplainWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Explain")
-    layers.add_layers(viewer, [layers.occlusion_layer(occlusion, AFFINE, "map")])
+    view.add_layers(viewer, [layers.occlusion_layer(occlusion, AFFINE, "map")])
     controls = widget.controls
     controls.refresh()
     assert controls.readout.text() == "40 % (±0.4)"

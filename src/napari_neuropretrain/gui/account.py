@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+SCAN_STEPS = ("brain mask", "bias field", "registration", "resampling", "intensity")
+"""What the engine calls the steps of one scan; it announces each as it begins."""
+
+_ITEM = ("item_done", "item_failed")
 _HIDDEN = ("kind", "path", "pid", "version", "job", "traceback")
 _QUIET = ("heartbeat", "result")
 
@@ -30,12 +34,16 @@ class Account:
         self._total: int | None = None
         self._last_step = 0
         self._message = ""
+        self._scans = ScanCount()
 
     def take(self, event: Mapping[str, Any]) -> str:
         """Note one event and return its line for the log, or an empty string."""
         state, values = event["state"], event.get("values", {})
         step, total = event.get("step"), event.get("total")
-        if state == "epoch" and self._began is not None:
+        if state in _ITEM or event.get("message") in SCAN_STEPS:
+            self._move_scan(event)
+            step = None
+        elif state == "epoch" and self._began is not None:
             step = None  # the steps within the epochs tell the position better
         if step is not None and total:
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
@@ -61,10 +69,66 @@ class Account:
             parts.append(f"about {words_for_seconds(left)} left")
         self.stage = " · ".join(part for part in parts if part)
 
+    def _move_scan(self, event: Mapping[str, Any]) -> None:
+        """Note a step of one scan, or a scan that is done."""
+        self._scans.take(event)
+        self._began = None
+        self.fraction, self.stage = self._scans.fraction, self._scans.words
+
     def _note_losses(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
             if "loss" in name and isinstance(value, int | float):
                 self.losses.setdefault(name, []).append(float(value))
+
+
+class ScanCount:
+    """How far a cohort is: scans that are done, and the step of the present one."""
+
+    def __init__(self) -> None:
+        self._done, self._total = 0, 1
+        self._step, self._steps, self._name = 0, 1, ""
+        self._began: float | None = None
+        self._worked, self._worked_s = 0, 0.0
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Note a step of `SCAN_STEPS`, or ``item_done`` or ``item_failed``."""
+        step, total = int(event.get("step") or 0), int(event.get("total") or 1)
+        time = float(event.get("time", 0.0))
+        if self._began is None:
+            self._began = time
+        if event["state"] not in _ITEM:
+            self._step, self._steps, self._name = step, total, event["message"]
+            return
+        if step < self._done:  # another cohort begins
+            self._began, self._worked = time, 0
+        self._done, self._total, self._name, self._step = step, total, "", 0
+        if event.get("values", {}).get("status") != "skipped":
+            self._worked += 1
+            self._worked_s = time - self._began
+        elif not self._worked:
+            # It took no time: it tells nothing about the others.
+            self._began = time
+
+    @property
+    def fraction(self) -> float:
+        """Share that is done, with the steps of the present scan."""
+        done = self._done + self._step / self._steps
+        return min(done / max(self._total, 1), 1.0)
+
+    @property
+    def words(self) -> str:
+        """Which scan, which step, how long still."""
+        if self._total > 1 and self._done == self._total:
+            return f"{self._total} of {self._total} scans"
+        parts = []
+        if self._total > 1:
+            parts.append(f"scan {self._done + 1} of {self._total}")
+        if self._name:
+            parts.append(f"step {self._step + 1} of {self._steps}: {self._name}")
+        if self._worked and self._done < self._total:
+            left = self._worked_s / self._worked * (self._total - self._done)
+            parts.append(f"about {words_for_seconds(left)} left")
+        return " · ".join(parts)
 
 
 def words_for_seconds(seconds: float) -> str:
@@ -113,6 +177,8 @@ def _log_line(state: str, event: Mapping[str, Any]) -> str:
         return f"{sign}{message}"
     values = words_for_values(event.get("values", {}))
     count = ""
+    if state == "step" and message in SCAN_STEPS:
+        return f"step {event.get('step', 0) + 1} of {event.get('total')}: {message}"
     if state in ("epoch", "step") and event.get("total"):
         count = f"{state} {event.get('step')}/{event['total']}"
     text = " · ".join(part for part in (count, message, values) if part)

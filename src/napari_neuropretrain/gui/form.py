@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import annotated_types as at
-from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, FileEdit, LineEdit, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
@@ -15,10 +14,7 @@ from pydantic_core import PydanticUndefined
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QFormLayout,
-    QHBoxLayout,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +24,7 @@ from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.contract import name_shape
+from napari_neuropretrain.gui.path_field import make_path_widget, path_row
 
 FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 
@@ -51,18 +48,26 @@ class Form(QWidget):
         self._options = options
         self._exact: dict[str, tuple[Any, Any]] = {}
         self.widgets: dict[str, FieldWidget] = {}
+        self._rows: dict[str, QWidget] = {}
         main, more = _field_layout(), _field_layout()
         for name, field in options.model_fields.items():
             widget = make_widget(name, field)
             widget.changed.connect(self._tell)
             self.widgets[name] = widget
             layout = main if _shown_first(name, field) else more
-            layout.addRow(label_of(name), _with_folder_button(widget, field))
+            self._rows[name] = _native(widget)
+            layout.addRow(label_of(name), self._rows[name])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(main)
         if more.rowCount():
             column.addWidget(_folded(more))
+        self._main = main
+
+    def add_below(self, name: str, widget: QWidget) -> None:
+        """Put a widget under a field that is always shown."""
+        position = self._main.getWidgetPosition(self._rows[name])
+        self._main.insertRow(position[0] + 1, "", widget)
 
     def _tell(self, value: object = None) -> None:
         self.changed.emit()
@@ -117,15 +122,12 @@ def make_widget(name: str, field: FieldInfo) -> FieldWidget:
     if "catalog" in extra:
         return _catalog_widget(str(extra["catalog"]), field, options)
     if field.annotation is Path:
-        output = extra.get("path") == "output"
-        mode = FileDialogMode("d" if output else "r")
         default = "" if field.is_required() else str(field.default)
-        edit = FileEdit(mode=mode, **options)
-        edit.line_edit.value = default
-        edit.line_edit.tooltip = options["tooltip"]
-        return edit
+        return make_path_widget(default, extra.get("path") == "output", options)
     if "text" in extra:
-        return LineEdit(value=_shown(field.default), **options)
+        line = LineEdit(value=_shown(field.default), **options)
+        line.native.setPlaceholderText(str(extra["text"]))
+        return line
     if get_origin(field.annotation) is Literal:
         options["choices"] = get_args(field.annotation)
     else:
@@ -210,6 +212,13 @@ def _field_layout() -> QFormLayout:
     return layout
 
 
+def _native(widget: FieldWidget) -> QWidget:
+    if isinstance(widget, CheckBox):
+        widget.text = ""
+    native: QWidget = widget.native
+    return path_row(widget) if isinstance(widget, FileEdit) else native
+
+
 def _folded(layout: QFormLayout) -> QCollapsible:
     inner = QWidget()
     inner.setLayout(layout)
@@ -217,31 +226,3 @@ def _folded(layout: QFormLayout) -> QCollapsible:
     fold.addWidget(inner)
     fold.collapse(animate=False)
     return fold
-
-
-def _with_folder_button(widget: FieldWidget, field: FieldInfo) -> QWidget:
-    """Return the Qt widget; an input path may be a file or a folder: offer both."""
-    native: QWidget = widget.native
-    if isinstance(widget, CheckBox):
-        widget.text = ""
-    if not isinstance(widget, FileEdit):
-        return native
-    widget.choose_btn.text = "Folder…" if widget.mode.value == "d" else "File…"
-    if widget.mode.value == "d":
-        return native
-    button = QPushButton("Folder…")
-    button.setToolTip("Choose a folder (BIDS, DICOM, images, or a run folder).")
-
-    def choose() -> None:
-        start = widget.line_edit.value
-        if chosen := QFileDialog.getExistingDirectory(native, "Choose a folder", start):
-            widget.line_edit.value = chosen
-
-    button.clicked.connect(choose)
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(2)
-    layout.addWidget(native)
-    layout.addWidget(button)
-    return row

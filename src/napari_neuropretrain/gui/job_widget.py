@@ -9,27 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from napari.utils import notifications
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
-from qtpy.QtWidgets import (
-    QApplication,
-    QFrame,
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QSizePolicy,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Signal  # type: ignore[attr-defined, unused-ignore]
+from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import ConfigError, NeuropretrainError
-from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui import view
 from napari_neuropretrain.gui.command import command_line
 from napari_neuropretrain.gui.follow import Follower, Update
 from napari_neuropretrain.gui.form import Form
+from napari_neuropretrain.gui.job_layout import lay_out, wide_button
 from napari_neuropretrain.gui.process import Ending, attach, is_running, start
 from napari_neuropretrain.gui.results import Shown, load_result
 from napari_neuropretrain.gui.run_panel import RunPanel
@@ -78,15 +68,15 @@ class JobWidget(QWidget):
         self.problem = QLabel()
         self.problem.setWordWrap(True)
         self.problem.setObjectName("problem")
-        self.start_button = _button("Start", self.start)
-        self.cancel_button = _button("Cancel", self.cancel)
-        self.copy_button = _button("Copy as command", self.copy_command)
-        self.follow_button = _button("Follow run", self.follow)
+        self.start_button = wide_button("Start", self.start)
+        self.cancel_button = wide_button("Cancel", self.cancel)
+        self.copy_button = wide_button("Copy as command", self.copy_command)
+        self.follow_button = wide_button("Follow run", self.follow)
         self.follow_button.setToolTip(
             "Show the run of the output folder: one that still goes on, or has ended."
         )
         self.panel = RunPanel()
-        self._lay_out((options.__doc__ or "").strip())
+        self.bottom = lay_out(self, (options.__doc__ or "").strip())
         self._set_running(False)
 
     def start(self) -> None:
@@ -96,7 +86,7 @@ class JobWidget(QWidget):
             return
         folder = Path(getattr(config, "output"))  # noqa: B009 - each config has it
         if is_running(folder):
-            self._say(f"A job runs in '{folder}' already: press Follow run.")
+            self.say(f"A job runs in '{folder}' already: press Follow run.")
             return
         ticket = QUEUE.draw(device_of(config), self.title)
         begin = partial(start, self.job, config, self._command)
@@ -106,7 +96,7 @@ class JobWidget(QWidget):
         """Show the latest run of the output folder, alive or ended."""
         output = self.form.values().get("output")
         if output is None:
-            self._say("Give the output folder of a run to follow.")
+            self.say("Give the output folder of a run to follow.")
             return
         if self._follower is None:
             self._run(Follower(partial(attach, output)), None)
@@ -135,8 +125,8 @@ class JobWidget(QWidget):
         worker.start()
 
     def _run(self, follower: Follower, config: Config | None) -> None:
-        values = config or self.form.values()
-        given = getattr(values, "input", None) or self.form.values().get("input")
+        # A run that is followed may have had another input than the form has.
+        given = getattr(config, "input", None)
         self._scan = Path(given) if given else None
         self._kinds_shown.clear()
         self._follower = follower
@@ -186,7 +176,7 @@ class JobWidget(QWidget):
 
     def _show(self, shown: Shown) -> None:
         if self._viewer is not None:
-            layers.add_layers(self._viewer, shown.layers)
+            view.add_layers(self._viewer, shown.layers)
         self.panel.show_table(shown.table)
         if shown.text:
             self.panel.log.appendPlainText(shown.text)
@@ -194,25 +184,26 @@ class JobWidget(QWidget):
 
     def _loading_failed(self, error: Exception) -> None:
         kind = "" if isinstance(error, NeuropretrainError) else type(error).__name__
-        self._say(f"The result cannot be shown. {kind} {error}")
+        self.say(f"The result cannot be shown. {kind} {error}")
 
     def _check(self) -> Config | None:
         """Return the settings, or show what is wrong with them."""
         if missing := self.form.missing():
-            self._say(f"To start, fill in: {', '.join(missing)}.", wrong=False)
+            self.say(f"To start, fill in: {', '.join(missing)}.", wrong=False)
             self.start_button.setEnabled(False)
             return None
         try:
             config = self.form.config()
         except ConfigError as error:
-            self._say(str(error))
+            self.say(str(error))
             self.start_button.setEnabled(False)
             return None
-        self._say("")
+        self.say("")
         self.start_button.setEnabled(self._follower is None)
         return config
 
-    def _say(self, text: str, wrong: bool = True) -> None:
+    def say(self, text: str, wrong: bool = True) -> None:
+        """Show a sentence above the buttons, until the form changes."""
         color = "color: #e06c5a;" if wrong else ""
         self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
         self.problem.setText(text)
@@ -226,43 +217,3 @@ class JobWidget(QWidget):
         self.follow_button.setEnabled(not running)
         self.cancel_button.setEnabled(running)
         self.cancel_button.setText("Cancel")
-
-    def _lay_out(self, help_text: str) -> None:
-        help_label = QLabel(help_text)
-        help_label.setWordWrap(True)
-        top = QWidget()
-        column = QVBoxLayout(top)
-        column.addWidget(help_label)
-        column.addWidget(self.form)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(top)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        buttons = QGridLayout()
-        buttons.addWidget(self.start_button, 0, 0)
-        buttons.addWidget(self.cancel_button, 0, 1)
-        buttons.addWidget(self.follow_button, 1, 0)
-        buttons.addWidget(self.copy_button, 1, 1)
-        self.bottom = QVBoxLayout()
-        self.bottom.addWidget(self.problem)
-        self.bottom.addLayout(buttons)
-        self.bottom.addWidget(self.panel, 1)
-        lower = QWidget()
-        lower.setLayout(self.bottom)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.addWidget(scroll)
-        split.addWidget(lower)
-        split.setChildrenCollapsible(False)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(split)
-        self.setMinimumWidth(340)
-
-
-def _button(text: str, slot: Any) -> QPushButton:
-    button = QPushButton(text)
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    button.clicked.connect(lambda checked=False: slot())
-    return button

@@ -1,9 +1,7 @@
-"""The one adapter to napari: volumes become layers, and the view is set up."""
+"""The adapter to napari, with `view`: volumes become layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -31,13 +29,15 @@ OCCLUSION_KEY = "neuropretrain_occlusion_limit"
 """Metadata key of an occlusion layer: its symmetric limit."""
 FRACTION_KEY = "neuropretrain_occlusion_fraction"
 """Metadata key of an occlusion layer: the share of the limit that is hidden."""
-PLANES = {"Axial": (0, 1, 2), "Coronal": (1, 0, 2), "Sagittal": (2, 0, 1)}
-"""Order of napari's axes (z, y, x) for each plane, the last two on the screen."""
+CONTOUR_KEY = "neuropretrain_contour"
+"""Metadata key of a labels layer: the width of the outline it is drawn as."""
+SIDE_KEY = "neuropretrain_side"
+"""Metadata key of a layer that shows a scan `BEFORE` or `AFTER` preprocessing."""
+BEFORE, AFTER = "before", "after"
 
 _OBLIQUE_DEGREES = 1.0
-_TOWARDS = ("top", "front", "the person's right")
-"""Where z, y and x grow to."""
 _MASK_COLORS = {None: "transparent", 1: "#21d19f"}
+_EDGE_COLORS = {None: "transparent", 1: "#ff5d5d", 2: "#ffc83d"}
 
 
 def t1_layer(
@@ -75,7 +75,17 @@ def mask_layer(
     """Describe a brain mask as an outlined labels layer."""
     look = {"opacity": 0.9, "colormap": DirectLabelColormap(color_dict=_MASK_COLORS)}
     inside = (mask > 0.5).astype(np.uint8)
-    labels, keywords, _ = _place(inside, affine, name, look, metadata)
+    known = {CONTOUR_KEY: 1, **metadata}
+    labels, keywords, _ = _place(inside, affine, name, look, known)
+    return labels, keywords, "labels"
+
+
+def edges_layer(
+    edges: NDArray[np.uint8], affine: NDArray[Any], name: str, **metadata: Any
+) -> LayerData:
+    """Describe thin lines, 1 the brain's outline and 2 tissue edges, as labels."""
+    look = {"opacity": 0.9, "colormap": DirectLabelColormap(color_dict=_EDGE_COLORS)}
+    labels, keywords, _ = _place(edges, affine, name, look, metadata)
     return labels, keywords, "labels"
 
 
@@ -127,56 +137,6 @@ def outside_dark(data: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
     return np.where(mask > 0.5, data, display_limits(data)[0])
 
 
-def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
-    """Add layers to a viewer, in order, and set up the view around them.
-
-    A layer of the same name is replaced. Call it in the GUI thread.
-    """
-    added = []
-    for data, keywords, kind in layers:
-        name = keywords.get("name", "")
-        if name in viewer.layers:
-            viewer.layers.remove(viewer.layers[name])
-        layer = viewer.add_layer(Layer.create(data, keywords, kind))
-        _finish(layer)
-        added.append(layer)
-    if added:
-        set_up_view(viewer)
-        _look_at(viewer, added[-1])
-    return added
-
-
-def set_up_view(viewer: ViewerModel) -> None:
-    """Draw the head upright: up is superior or anterior, right is the right side."""
-    camera = viewer.scene.camera
-    camera.orientation2d = ("up", "right")
-    viewer.canvas.overlays["scale_bar"].visible = True
-    note = viewer.canvas.overlays["text"]
-    if not note.visible:
-        note.position = "top_left"
-        viewer.dims.events.order.connect(partial(_say_sides, viewer))
-        viewer.dims.events.ndisplay.connect(partial(_say_sides, viewer))
-    note.visible = True
-    _say_sides(viewer)
-
-
-def show_plane(viewer: ViewerModel, plane: str) -> None:
-    """Show one of `PLANES` in 2D."""
-    viewer.dims.ndisplay = 2
-    viewer.dims.order = PLANES[plane]
-    _show_masks(viewer, True)
-    viewer.reset_view()
-
-
-def show_3d(viewer: ViewerModel) -> None:
-    """Show the head in 3D from the right front; masks, opaque in 3D, are hidden."""
-    _show_masks(viewer, False)
-    viewer.dims.order = (0, 1, 2)
-    viewer.dims.ndisplay = 3
-    viewer.reset_view()
-    viewer.scene.camera.set_view_direction((-0.25, -1.0, -0.8), (1.0, 0.0, 0.0))
-
-
 def set_threshold(layer: Layer, fraction: float) -> float:
     """Hide an occlusion layer below a share of its limit; return the threshold."""
     limit = float(layer.metadata[OCCLUSION_KEY])
@@ -216,34 +176,9 @@ def _place(
     return placed.data, keywords, "image"
 
 
-def _finish(layer: Layer) -> None:
+def finish(layer: Layer) -> None:
     """Set what a layer cannot be created with."""
     if OCCLUSION_KEY in layer.metadata and isinstance(layer, Image):
         layer.colorbar.visible = True
     elif isinstance(layer, Labels):
-        layer.contour = 1
-
-
-def _show_masks(viewer: ViewerModel, visible: bool) -> None:
-    for layer in viewer.layers:
-        if isinstance(layer, Labels):
-            layer.visible = visible
-
-
-def _say_sides(viewer: ViewerModel, event: object = None) -> None:
-    """Write on the canvas which way is which."""
-    up, right = viewer.dims.order[-2:]
-    flat = viewer.dims.ndisplay == 2 and max(up, right) < len(_TOWARDS)
-    sides = f"up: {_TOWARDS[up]} · right: {_TOWARDS[right]}" if flat else ""
-    viewer.canvas.overlays["text"].text = sides
-
-
-def _look_at(viewer: ViewerModel, layer: Layer) -> None:
-    """Move to the strongest voxel of an occlusion map, else to the middle."""
-    shape = np.array(layer.data.shape)
-    index = (shape - 1) // 2
-    if OCCLUSION_KEY in layer.metadata:
-        peak = int(np.argmax(np.abs(layer.data)))
-        index = np.array(np.unravel_index(peak, layer.data.shape))
-    viewer.dims.point = tuple(layer.data_to_world(index))
-    viewer.reset_view()
+        layer.contour = int(layer.metadata.get(CONTOUR_KEY, 0))

@@ -36,7 +36,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     """
     import napari
 
-    from napari_neuropretrain.gui.layers import set_up_view
+    from napari_neuropretrain.gui.view import set_up_view
 
     paths = [path] if isinstance(path, str) else list(path)
     layers = [layer for one in paths for layer in read_layers(Path(one))]

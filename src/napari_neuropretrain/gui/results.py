@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_neuropretrain.gui.reader import (
-    BRAIN_MASK,
-    PREPROC,
-    SUFFIXES,
-    read_layers,
-    stem_of,
+from napari_neuropretrain.data.quality import VERDICTS, read_quality
+from napari_neuropretrain.gui.reader import read_layers
+from napari_neuropretrain.gui.scan_pair import (
+    find_preproc,
+    is_scan,
+    pair_layers,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +35,14 @@ class Shown:
         Rows of a table, its header first.
     text
         Lines for the log.
+    quality
+        Derivatives folder whose quality can be reviewed.
     """
 
     layers: list[LayerData] = field(default_factory=list)
     table: list[list[str]] = field(default_factory=list)
     text: str = ""
+    quality: Path | None = None
 
 
 def load_result(
@@ -53,7 +56,7 @@ def load_result(
     Parameters
     ----------
     kind
-        ``derivatives``, ``occlusion``, ``peaks``, ``predictions``, ``metrics``...
+        ``derivatives``, ``quality``, ``occlusion``, ``predictions``, ``metrics``...
     path
         File or folder of the result.
     scan
@@ -71,6 +74,8 @@ def load_result(
         return Shown(layers=_derivative_layers(path, scan))
     if kind == "occlusion":
         return Shown(layers=_occlusion_layers(path, values or {}))
+    if kind == "quality":
+        return _quality(path)
     if kind in ("predictions", "peaks"):
         return Shown(table=read_table(_file(path, f"{kind}.tsv")))
     if kind == "metrics":
@@ -86,44 +91,28 @@ def read_table(path: Path) -> list[list[str]]:
 
 
 def _derivative_layers(path: Path, scan: Path | None) -> list[LayerData]:
-    """Return the scan, its brain mask, and the aligned volume (hidden at first)."""
-    preproc = _first(path, f"*{PREPROC}.nii.gz")
-    if preproc is None:
-        return []
-    source = _source_of(preproc, scan)
-    layers: list[LayerData] = []
-    if source is not None:
-        layers += read_layers(source)
-    key = stem_of(preproc).removesuffix(PREPROC)
-    mask = preproc.with_name(f"{key}{BRAIN_MASK}.nii.gz")
-    if layers and mask.exists():
-        layers += read_layers(mask)
-    for data, keywords, kind in read_layers(preproc):
-        # It lies in the template's space: drawn over the scan it would confuse.
-        layers.append((data, {**keywords, "visible": not layers}, kind))
-    return layers
+    """Return one scan before and after: the given one, or the first of the folder."""
+    lone = scan if scan is not None and scan.is_file() and is_scan(scan) else None
+    preproc = find_preproc(path, lone)
+    return [] if preproc is None else pair_layers(preproc, lone)
+
+
+def _quality(path: Path) -> Shown:
+    """Return how many scans have which verdict, and where the table is."""
+    folder = path if path.is_dir() else path.parent
+    finals = [row.final for row in read_quality(folder).values()]
+    counts = [f"{finals.count(verdict)} {verdict}" for verdict in VERDICTS]
+    text = f"Quality: {', '.join(counts)}." if finals else ""
+    return Shown(text=text, quality=folder if finals else None)
 
 
 def _occlusion_layers(path: Path, values: Mapping[str, Any]) -> list[LayerData]:
     """Return the map over the volume it lies on, in the scan's space if possible."""
     own = path.with_name(path.name.replace("_space-MNI152", "_space-T1w"))
     below = Path(str(values.get("t1") or ""))
-    if not (own.is_file() and _is_scan(below)):
+    if not (own.is_file() and is_scan(below)):
         own, below = path, Path(str(values.get("template_t1") or ""))
-    return [*(read_layers(below) if _is_scan(below) else []), *read_layers(own)]
-
-
-def _source_of(preproc: Path, scan: Path | None) -> Path | None:
-    """Return the raw scan that a derivative was made from, if it is still there."""
-    if scan is not None and scan.is_file() and _is_scan(scan):
-        return scan
-    beside = preproc.with_name(f"{stem_of(preproc)}.json")
-    try:
-        source = json.loads(beside.read_text(encoding="utf-8"))["Source"]
-        named = Path(str(source["Path"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return named if named.exists() else None
+    return [*(read_layers(below) if is_scan(below) else []), *read_layers(own)]
 
 
 def _metrics_text(path: Path) -> str:
@@ -150,19 +139,5 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _is_scan(path: Path) -> bool:
-    """Whether `path` is an image file, or a folder that may hold DICOM slices."""
-    if path.name == "":
-        return False
-    return path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES))
-
-
 def _file(path: Path, name: str) -> Path:
     return path / name if path.is_dir() else path
-
-
-def _first(path: Path, pattern: str) -> Path | None:
-    """Return `path` itself if it matches, else the first match below it."""
-    if path.is_file():
-        return path if path.match(pattern) else None
-    return next(iter(sorted(path.rglob(pattern))), None)

@@ -1,4 +1,4 @@
-"""Buttons for the planes, and the threshold of the occlusion map."""
+"""Buttons for planes and for before and after; the threshold of the occlusion map."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QSlider,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
 
-from napari_neuropretrain.gui import layers
+from napari_neuropretrain.gui import layers, view
+from napari_neuropretrain.gui.job_layout import wide_button
+from napari_neuropretrain.gui.layers import AFTER, BEFORE
 from napari_neuropretrain.gui.overlay import START_FRACTION
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+_SIDE_TIPS = {
+    BEFORE: "The scan as it came, with the outline of its brain mask.",
+    AFTER: "The aligned volume, with the edges of the template over it.",
+}
 
 
 class ViewControls(QWidget):
@@ -31,25 +31,34 @@ class ViewControls(QWidget):
         The viewer to act on.
     threshold
         Whether the threshold is offered.
+    sides
+        Whether before and after preprocessing are offered.
     """
 
     def __init__(
         self,
         viewer: ViewerModel,
         threshold: bool = True,
+        sides: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        for column, plane in enumerate(layers.PLANES):
-            button = _button(plane)
-            button.clicked.connect(partial(self._show, plane))
-            grid.addWidget(button, 0, column)
-        button = _button("3D")
-        button.clicked.connect(self._show_3d)
-        grid.addWidget(button, 0, len(layers.PLANES))
+        for column, plane in enumerate(view.PLANES):
+            grid.addWidget(wide_button(plane, partial(self._show, plane)), 0, column)
+        grid.addWidget(wide_button("3D", self._show_3d), 0, len(view.PLANES))
+        self.before, self.after = (
+            wide_button(side.capitalize(), partial(self._show_side, side), tip)
+            for side, tip in _SIDE_TIPS.items()
+        )
+        if sides:
+            grid.addWidget(self.before, 1, 0, 1, 2)
+            grid.addWidget(self.after, 1, 2, 1, 2)
+            viewer.layers.events.inserted.connect(self._offer_sides)
+            viewer.layers.events.removed.connect(self._offer_sides)
+            self._offer_sides()
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(1, 95)
         self.slider.setValue(round(100 * START_FRACTION))
@@ -57,9 +66,9 @@ class ViewControls(QWidget):
         self.readout = QLabel()
         self.slider.valueChanged.connect(self._set_threshold)
         if threshold:
-            grid.addWidget(QLabel("Hide below"), 1, 0)
-            grid.addWidget(self.slider, 1, 1, 1, 2)
-            grid.addWidget(self.readout, 1, 3)
+            grid.addWidget(QLabel("Hide below"), 2, 0)
+            grid.addWidget(self.slider, 2, 1, 1, 2)
+            grid.addWidget(self.readout, 2, 3)
         self.refresh()
 
     def refresh(self, shown: object = None) -> None:
@@ -69,11 +78,19 @@ class ViewControls(QWidget):
             self.slider.setValue(min(max(percent, 1), 95))
         self._set_threshold(self.slider.value())
 
-    def _show(self, plane: str, checked: bool = False) -> None:
-        layers.show_plane(self._viewer, plane)
+    def _show(self, plane: str) -> None:
+        view.show_plane(self._viewer, plane)
 
-    def _show_3d(self, checked: bool = False) -> None:
-        layers.show_3d(self._viewer)
+    def _show_3d(self) -> None:
+        view.show_3d(self._viewer)
+
+    def _show_side(self, side: str) -> None:
+        view.show_side(self._viewer, side)
+
+    def _offer_sides(self, event: object = None) -> None:
+        known = view.sides_of(self._viewer)
+        self.before.setEnabled(BEFORE in known)
+        self.after.setEnabled(AFTER in known)
 
     def _set_threshold(self, percent: int) -> None:
         text = f"{percent} %"
@@ -81,9 +98,3 @@ class ViewControls(QWidget):
             threshold = layers.set_threshold(layer, percent / 100)
             text = f"{percent} % (±{threshold:.3g})"
         self.readout.setText(text)
-
-
-def _button(text: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return button

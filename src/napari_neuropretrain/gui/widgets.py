@@ -1,22 +1,24 @@
-"""The four dock widgets that the manifest names."""
+"""The dock widgets that the manifest names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from napari_neuropretrain.gui.job_widget import JobWidget
+from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.review_widget import ReviewWidget
 from napari_neuropretrain.gui.view_controls import ViewControls
 
 if TYPE_CHECKING:
     import napari
 
-
-class PreprocessWidget(JobWidget):
-    """Turn raw T1 scans into aligned, normalised volumes."""
-
-    def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__("preprocess", "Preprocess", napari_viewer)
-        self.bottom.insertWidget(2, ViewControls(napari_viewer, threshold=False))
+__all__ = [
+    "ExplainWidget",
+    "FinetuneWidget",
+    "PredictWidget",
+    "PreprocessWidget",
+    "ReviewWidget",
+]
 
 
 class FinetuneWidget(JobWidget):

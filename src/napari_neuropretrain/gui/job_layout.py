@@ -1,0 +1,79 @@
+"""How the dock widget of a job is laid out: the form above, the run below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from napari_neuropretrain.gui.job_widget import JobWidget
+
+
+def lay_out(widget: JobWidget, help_text: str) -> QVBoxLayout:
+    """Arrange the parts of `widget`; return the column of its lower half."""
+    buttons = QGridLayout()
+    buttons.addWidget(widget.start_button, 0, 0)
+    buttons.addWidget(widget.cancel_button, 0, 1)
+    buttons.addWidget(widget.follow_button, 1, 0)
+    buttons.addWidget(widget.copy_button, 1, 1)
+    bottom = QVBoxLayout()
+    bottom.addWidget(widget.problem)
+    bottom.addLayout(buttons)
+    bottom.addWidget(widget.panel, 1)
+    lower = QWidget()
+    lower.setLayout(bottom)
+    split = QSplitter(Qt.Orientation.Vertical)
+    split.addWidget(_scrolled(widget.form, help_text))
+    split.addWidget(lower)
+    split.setChildrenCollapsible(False)
+    outer = QVBoxLayout(widget)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(split)
+    widget.setMinimumWidth(340)
+    return bottom
+
+
+def wide_button(text: str, slot: Any, tip: str = "") -> QPushButton:
+    """Make a button that takes the width it is given."""
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    button.clicked.connect(lambda checked=False: slot())
+    return button
+
+
+def button_row(*buttons: QWidget) -> QHBoxLayout:
+    """Put widgets side by side, without a margin."""
+    row = QHBoxLayout()
+    for button in buttons:
+        row.addWidget(button)
+    return row
+
+
+def _scrolled(form: QWidget, help_text: str) -> QScrollArea:
+    help_label = QLabel(help_text)
+    help_label.setWordWrap(True)
+    top = QWidget()
+    column = QVBoxLayout(top)
+    column.addWidget(help_label)
+    column.addWidget(form)
+    column.addStretch(1)
+    scroll = QScrollArea()
+    scroll.setWidget(top)
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return scroll

@@ -1,0 +1,49 @@
+"""The field of a path: a line to type in, and buttons to choose with."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import FileEdit
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QWidget,
+)
+
+
+def make_path_widget(default: str, output: bool, options: dict[str, Any]) -> FileEdit:
+    """Make the widget of a path; an output is always a folder."""
+    edit = FileEdit(mode=FileDialogMode("d" if output else "r"), **options)
+    edit.line_edit.value = default
+    edit.line_edit.tooltip = options["tooltip"]
+    return edit
+
+
+def path_row(widget: FileEdit) -> QWidget:
+    """Return the Qt widget; an input path may be a file or a folder: offer both."""
+    native: QWidget = widget.native
+    folder_only = widget.mode.value == "d"
+    widget.choose_btn.text = "Folder…" if folder_only else "File…"
+    if folder_only:
+        return native
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2)
+    layout.addWidget(native)
+    button = QPushButton("Folder…")
+    button.setToolTip("Choose a folder (BIDS, DICOM, images, or a run folder).")
+    button.clicked.connect(partial(_choose_folder, widget))
+    layout.addWidget(button)
+    return row
+
+
+def _choose_folder(widget: FileEdit, checked: bool = False) -> None:
+    start = widget.line_edit.value
+    native: QWidget = widget.native
+    if chosen := QFileDialog.getExistingDirectory(native, "Choose a folder", start):
+        widget.line_edit.value = chosen

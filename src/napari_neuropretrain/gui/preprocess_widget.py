@@ -1,0 +1,136 @@
+"""The dock widget of preprocessing: from a layer, before and after, quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import FileEdit
+from napari.qt.threading import create_worker
+
+from napari_neuropretrain.data.quality import QUALITY_TABLE
+from napari_neuropretrain.errors import ImageError, NeuropretrainError
+from napari_neuropretrain.gui.job_layout import button_row, wide_button
+from napari_neuropretrain.gui.job_widget import JobWidget
+from napari_neuropretrain.gui.layer_scan import (
+    current_layer,
+    file_of,
+    suggest_output,
+    voxels_of,
+    write_scan,
+)
+from napari_neuropretrain.gui.results import Shown
+from napari_neuropretrain.gui.review_widget import (
+    has_report,
+    open_report,
+    open_review,
+    open_reviews,
+)
+from napari_neuropretrain.gui.view_controls import ViewControls
+
+if TYPE_CHECKING:
+    import napari
+
+
+class PreprocessWidget(JobWidget):
+    """Turn raw T1 scans into aligned, normalised volumes."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__("preprocess", "Preprocess", napari_viewer)
+        self._napari = napari_viewer
+        self._suggested = ""
+        self.layer_button = wide_button(
+            "Use the current layer",
+            self.use_layer,
+            "Take the selected image layer as the input. One that has no file is "
+            "written into the output folder first.",
+        )
+        self.form.add_below("input", self.layer_button)
+        self._input, self._output = (self._path_field(n) for n in ("input", "output"))
+        self._input.changed.connect(self._suggest)
+        self.review_button = wide_button(
+            "Review quality…", self.review, "Keep, look at or reject each scan."
+        )
+        self.report_button = wide_button(
+            "Open report", self.open_report, "Show quality.html in the browser."
+        )
+        self.controls = ViewControls(napari_viewer, threshold=False, sides=True)
+        self.bottom.insertWidget(2, self.controls)
+        self.bottom.insertLayout(3, button_row(self.review_button, self.report_button))
+        self._output.changed.connect(self._offer_review)
+        self.shown.connect(self._take_quality)
+        self._offer_review()
+
+    def use_layer(self) -> None:
+        """Make the current layer the input; say why if it cannot be."""
+        try:
+            layer = current_layer(self._napari)
+        except ImageError as error:
+            self.say(str(error))
+            return
+        if (path := file_of(layer)) is not None:
+            self._input.line_edit.value = str(path)
+            return
+        if not self._output.line_edit.value.strip():
+            self._fill_output(Path.home() / "neuropretrain")
+        output = Path(self._output.line_edit.value.strip()).expanduser()
+        self.layer_button.setEnabled(False)
+        data, affine = voxels_of(layer)
+        # Packing a 1 mm head takes seconds.
+        worker = create_worker(write_scan, data, affine, layer.name, output)
+        worker.returned.connect(self._written)
+        worker.errored.connect(self._not_written)
+        worker.start()
+
+    def review(self) -> None:
+        """Open the review of the output folder."""
+        if (folder := self._folder()) is not None:
+            open_review(self._napari, folder)
+
+    def open_report(self) -> None:
+        """Show the quality page of the output folder in the browser."""
+        if (folder := self._folder()) is not None and not open_report(folder):
+            self.say(f"There is no quality.html in '{folder}' yet.")
+
+    def _written(self, path: Path) -> None:
+        self.layer_button.setEnabled(True)
+        self._input.line_edit.value = str(path)
+
+    def _not_written(self, error: Exception) -> None:
+        self.layer_button.setEnabled(True)
+        kind = "" if isinstance(error, NeuropretrainError) else type(error).__name__
+        self.say(f"{kind} {error}".strip())
+
+    def _take_quality(self, shown: Shown) -> None:
+        """Show new verdicts where the review is open already."""
+        self._offer_review()
+        if shown.quality is not None:
+            for review in open_reviews(self._napari):
+                review.open_folder(shown.quality)
+
+    def _offer_review(self, value: object = None) -> None:
+        folder = self._folder()
+        table = folder is not None and (folder / QUALITY_TABLE).is_file()
+        self.review_button.setEnabled(table and hasattr(self._napari, "window"))
+        self.report_button.setEnabled(folder is not None and has_report(folder))
+
+    def _suggest(self, value: object = None) -> None:
+        """Suggest an output folder where there is none, or only a suggestion."""
+        scan = Path(self._input.line_edit.value.strip()).expanduser()
+        now = self._output.line_edit.value.strip()
+        if now in ("", self._suggested) and scan.name and scan.exists():
+            self._fill_output(suggest_output(scan))
+
+    def _fill_output(self, folder: Path) -> None:
+        self._suggested = str(folder)
+        self._output.line_edit.value = self._suggested
+
+    def _folder(self) -> Path | None:
+        text = self._output.line_edit.value.strip()
+        return Path(text).expanduser() if text else None
+
+    def _path_field(self, name: str) -> FileEdit:
+        field = self.form.widgets[name]
+        if not isinstance(field, FileEdit):
+            raise TypeError(f"'{name}' is no path.")
+        return field

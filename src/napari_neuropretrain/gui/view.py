@@ -1,0 +1,176 @@
+"""The view on the layers: upright, one plane or 3D, before or after preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+
+from napari_neuropretrain.gui.layers import (
+    AFTER,
+    BEFORE,
+    OCCLUSION_KEY,
+    SIDE_KEY,
+    LayerData,
+    finish,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+PLANES = {"Axial": (0, 1, 2), "Coronal": (1, 0, 2), "Sagittal": (2, 0, 1)}
+"""Order of napari's axes (z, y, x) for each plane, the last two on the screen."""
+
+_TOWARDS = ("top", "front", "the person's right")
+"""Where z, y and x grow to."""
+_SIDES = {
+    BEFORE: "Before: scan with its brain mask",
+    AFTER: "After: aligned, with the template's edges",
+}
+
+
+def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
+    """Add layers to a viewer, in order, and set up the view around them.
+
+    A layer of the same name is replaced, and so are the layers before and after
+    preprocessing of the scan shown until now. Call it in the GUI thread.
+    """
+    side = side_shown(viewer) or BEFORE
+    if any(SIDE_KEY in keywords["metadata"] for _, keywords, _ in layers):
+        remove_sides(viewer)
+    added = []
+    for data, keywords, kind in layers:
+        name = keywords.get("name", "")
+        if name in viewer.layers:
+            viewer.layers.remove(viewer.layers[name])
+        layer = viewer.add_layer(Layer.create(data, keywords, kind))
+        finish(layer)
+        added.append(layer)
+    if added:
+        set_up_view(viewer)
+        if _has_side(added[-1]):
+            present = [layer.metadata.get(SIDE_KEY) for layer in added]
+            show_side(viewer, side if side in present else AFTER)
+        else:
+            _look_at(viewer, added[-1])
+    return added
+
+
+def set_up_view(viewer: ViewerModel) -> None:
+    """Draw the head upright: up is superior or anterior, right is the right side."""
+    camera = viewer.scene.camera
+    camera.orientation2d = ("up", "right")
+    viewer.canvas.overlays["scale_bar"].visible = True
+    note = viewer.canvas.overlays["text"]
+    if not note.visible:
+        note.position = "top_left"
+        viewer.dims.events.order.connect(partial(_say_sides, viewer))
+        viewer.dims.events.ndisplay.connect(partial(_say_sides, viewer))
+    note.visible = True
+    _say_sides(viewer)
+
+
+def show_plane(viewer: ViewerModel, plane: str) -> None:
+    """Show one of `PLANES` in 2D."""
+    viewer.dims.ndisplay = 2
+    viewer.dims.order = PLANES[plane]
+    _show_labels(viewer, True)
+    viewer.reset_view(layers=_in_view(viewer))
+
+
+def show_3d(viewer: ViewerModel) -> None:
+    """Show the head in 3D from the right front; labels, opaque in 3D, are hidden."""
+    _show_labels(viewer, False)
+    viewer.dims.order = (0, 1, 2)
+    viewer.dims.ndisplay = 3
+    viewer.reset_view(layers=_in_view(viewer))
+    viewer.scene.camera.set_view_direction((-0.25, -1.0, -0.8), (1.0, 0.0, 0.0))
+
+
+def show_side(viewer: ViewerModel, side: str) -> None:
+    """Show the layers before or after preprocessing, and no other image.
+
+    The two lie in different spaces, so only one is drawn at a time. The slices stay
+    where they are as long as they cut the volume.
+
+    Parameters
+    ----------
+    side
+        `BEFORE` or `AFTER`; nothing happens where there is no such layer.
+    """
+    chosen = [one for one in viewer.layers if one.metadata.get(SIDE_KEY) == side]
+    if not chosen:
+        return
+    stay = side_shown(viewer) == side
+    for layer in viewer.layers:
+        if layer in chosen:
+            layer.visible = viewer.dims.ndisplay == 2 or isinstance(layer, Image)
+        elif _has_side(layer) or isinstance(layer, Image):
+            layer.visible = False
+    low, high = np.array(chosen[0].extent.world)
+    point = np.array(viewer.dims.point)[-3:]
+    inside = bool(np.all((point >= low) & (point <= high)))
+    if not (stay and inside):
+        _look_at(viewer, chosen[0])
+    viewer.reset_view(layers=chosen, reset_camera_angle=False)
+    _say_sides(viewer)
+
+
+def side_shown(viewer: ViewerModel) -> str:
+    """Return `BEFORE` or `AFTER`, or an empty string where neither is shown."""
+    for layer in viewer.layers:
+        if _has_side(layer) and layer.visible:
+            return str(layer.metadata[SIDE_KEY])
+    return ""
+
+
+def sides_of(viewer: ViewerModel) -> set[str]:
+    """Return which of `BEFORE` and `AFTER` there are layers of."""
+    return {str(one.metadata[SIDE_KEY]) for one in viewer.layers if _has_side(one)}
+
+
+def remove_sides(viewer: ViewerModel) -> None:
+    """Take the layers before and after preprocessing away."""
+    for layer in [one for one in viewer.layers if _has_side(one)]:
+        viewer.layers.remove(layer)
+
+
+def _has_side(layer: Layer) -> bool:
+    return SIDE_KEY in layer.metadata
+
+
+def _show_labels(viewer: ViewerModel, visible: bool) -> None:
+    side = side_shown(viewer)
+    for layer in viewer.layers:
+        if isinstance(layer, Labels):
+            layer.visible = visible and layer.metadata.get(SIDE_KEY, side) == side
+
+
+def _in_view(viewer: ViewerModel) -> list[Layer] | None:
+    """Return the layers of the side that is shown, or None for all."""
+    side = side_shown(viewer)
+    shown = [one for one in viewer.layers if one.metadata.get(SIDE_KEY) == side]
+    return shown or None
+
+
+def _say_sides(viewer: ViewerModel, event: object = None) -> None:
+    """Write on the canvas what is shown, and which way is which."""
+    up, right = viewer.dims.order[-2:]
+    flat = viewer.dims.ndisplay == 2 and max(up, right) < len(_TOWARDS)
+    sides = f"up: {_TOWARDS[up]} · right: {_TOWARDS[right]}" if flat else ""
+    lines = (_SIDES.get(side_shown(viewer), ""), sides)
+    viewer.canvas.overlays["text"].text = "\n".join(line for line in lines if line)
+
+
+def _look_at(viewer: ViewerModel, layer: Layer) -> None:
+    """Move to the strongest voxel of an occlusion map, else to the middle."""
+    shape = np.array(layer.data.shape)
+    index = (shape - 1) // 2
+    if OCCLUSION_KEY in layer.metadata:
+        peak = int(np.argmax(np.abs(layer.data)))
+        index = np.array(np.unravel_index(peak, layer.data.shape))
+    viewer.dims.point = tuple(layer.data_to_world(index))
+    viewer.reset_view()
