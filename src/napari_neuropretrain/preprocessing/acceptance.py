@@ -1,39 +1,100 @@
-"""Refuse an alignment that cannot be right."""
+"""Refuse an alignment that cannot be right, and say in words what is wrong."""
 
 from __future__ import annotations
 
 from napari_neuropretrain.errors import RegistrationError
 from napari_neuropretrain.preprocessing.registration import Registration
 
-MIN_DICE = 0.80
-MIN_CORRELATION = 0.40
-"""Real scans reach 0.5 to 0.65; upside down or back to front, they stay under 0.37."""
-SCALE_RANGE = (0.6, 1.6)
+MIN_COVERAGE = 0.85
+MIN_OVERLAP = 0.85
+MIN_CORRELATION = 0.35
+SCALE_RANGE = (0.7, 1.5)
+MAX_SCALE_RATIO = 1.45
+LIMITS = {
+    "MinCoverage": MIN_COVERAGE,
+    "MinOverlap": MIN_OVERLAP,
+    "MinCorrelation": MIN_CORRELATION,
+    "ScaleRange": SCALE_RANGE,
+    "MaxScaleRatio": MAX_SCALE_RATIO,
+}
 
 
 def check_registration(registration: Registration, name: str) -> None:
     """Refuse an alignment that cannot be right.
 
+    Parameters
+    ----------
+    registration
+        What `register_to_template` found.
+    name
+        The scan, as the message shall name it.
+
     Raises
     ------
     RegistrationError
-        If the overlap, the correlation or a scale is out of range; says which.
+        If too little of the brain is in view, or the overlap, the scales or the
+        correlation are not those of a T1-weighted brain; says which.
     """
-    scales = registration.scales
-    low, high = SCALE_RANGE
-    if (
-        registration.dice >= MIN_DICE
-        and registration.correlation >= MIN_CORRELATION
-        and low <= min(scales)
-        and max(scales) <= high
-    ):
+    reason = (
+        _part_missing(registration)
+        or _does_not_fit(registration)
+        or _looks_different(registration)
+    )
+    if not reason:
         return
-    stretched = ", ".join(f"{scale:.2f}" for scale in scales)
+    scales = ", ".join(f"{scale:.2f}" for scale in registration.scales)
     raise RegistrationError(
-        f"{name} could not be aligned with the MNI152 template: Dice of the brain "
-        f"masks {registration.dice:.2f} (at least {MIN_DICE:.2f} is needed), "
-        f"correlation {registration.correlation:.2f} (at least {MIN_CORRELATION:.2f}), "
-        f"scales {stretched} ({low} to {high}). Look at the scan: it must be "
-        "T1-weighted, show the whole brain, and have a header with the true "
-        "orientation."
+        f"{name} could not be aligned with the MNI152 template: {reason} "
+        f"(Dice of the brain masks {registration.dice:.2f}, correlation "
+        f"{registration.correlation:.2f}, scales {scales}, "
+        f"{registration.coverage:.0%} of the brain in view.)"
+    )
+
+
+def _part_missing(found: Registration) -> str:
+    if found.coverage >= MIN_COVERAGE:
+        return ""
+    return (
+        f"it shows {found.coverage:.0%} of the brain ({MIN_COVERAGE:.0%} is needed); "
+        f"the {found.missing} of the brain is missing. Give a scan whose field of view "
+        "holds the whole brain."
+    )
+
+
+def _does_not_fit(found: Registration) -> str:
+    low, high = SCALE_RANGE
+    scales = found.scales
+    if found.overlap < MIN_OVERLAP:
+        return (
+            f"{found.overlap:.0%} of the brain lies in the template's, and "
+            f"{MIN_OVERLAP:.0%} is needed. Look at the brain mask, and at the header: "
+            "its orientation must be the true one."
+        )
+    if min(scales) < low or max(scales) > high:
+        return (
+            f"it would have to be stretched beyond {low} to {high}. Check the voxel "
+            "size in the header, and that the scan shows one human brain."
+        )
+    if max(scales) > MAX_SCALE_RATIO * min(scales):
+        return (
+            f"it would have to be stretched {max(scales) / min(scales):.2f} times more "
+            f"along one axis than along another (up to {MAX_SCALE_RATIO} is usual). "
+            "Check the voxel size in the header and the brain mask."
+        )
+    return ""
+
+
+def _looks_different(found: Registration) -> str:
+    if found.correlation >= MIN_CORRELATION:
+        return ""
+    if found.correlation < 0:
+        return (
+            "the brain is dark where a T1-weighted one is bright. Give a T1-weighted "
+            "scan; this looks like another contrast, or inverted grey values."
+        )
+    return (
+        f"inside the brain it does not look like the template (correlation "
+        f"{found.correlation:.2f}, at least {MIN_CORRELATION:.2f} is needed). The scan "
+        "must be T1-weighted, and its header must give the true orientation: a head "
+        "stored upside down or back to front ends here, too."
     )

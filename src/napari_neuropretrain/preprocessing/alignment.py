@@ -9,8 +9,6 @@ and no threads: the same scan gives the same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -22,38 +20,13 @@ from napari_neuropretrain.preprocessing.linear_model import (
     Array,
     linear_part,
 )
+from napari_neuropretrain.preprocessing.pyramid import Level
 
 HEAD_RADIUS_MM = 80.0
 """Turns radians, scales and shears into mm moved at the surface of the brain."""
 MAX_DAMPING = 1e3
 MIN_SEEN = 0.3
 """A fit that pushes most of the template out of the field of view is none."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """The two volumes at one resolution.
-
-    Parameters
-    ----------
-    points_mm
-        Template points (N, 3) in mm from the template's centre.
-    values
-        Template intensities (N,) at these points.
-    scan
-        Scan (X, Y, Z), 0 outside the brain.
-    to_voxel
-        Scan mm, from the scan's centre, to voxel (4, 4).
-    cut
-        Faces of the scan (3, 2) beyond which nothing is known: the brain goes on.
-        Beyond the others there is no brain.
-    """
-
-    points_mm: Array
-    values: Array
-    scan: Array
-    to_voxel: Array
-    cut: NDArray[np.bool_]
 
 
 def fit(

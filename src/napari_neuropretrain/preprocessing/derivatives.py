@@ -221,7 +221,7 @@ def _transform_notes(contract: PreprocessingContract) -> dict[str, Any]:
     return {
         "Description": (
             "ITK affine for resampling images: template LPS mm to scan LPS mm. "
-            f"{contract.registration.dof} degrees of freedom, no shear."
+            f"{contract.registration.dof} degrees of freedom."
         ),
         "Template": contract.template,
     }
@@ -238,8 +238,7 @@ def _image_notes(
         "Parameters": {
             "Registration": {
                 "StartTiltsDegrees": registration.START_TILTS_DEGREES,
-                "MinDice": acceptance.MIN_DICE,
-                "MinCorrelation": acceptance.MIN_CORRELATION,
+                "Limits": acceptance.LIMITS,
             },
             "Resampling": {"Mask": "linear, 0.5"},
         },

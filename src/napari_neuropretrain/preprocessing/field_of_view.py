@@ -110,6 +110,29 @@ def brain_in_view(
     return shown
 
 
+def keep_share(brain_mask: Mask, cut: Mask, share: float) -> Mask:
+    """Return the template's brain without what lies beyond the cut faces.
+
+    Parameters
+    ----------
+    brain_mask
+        The template's brain (X, Y, Z).
+    cut
+        As `cut_faces` returns it.
+    share
+        How much of its length each cut leaves, 0 to 1.
+    """
+    left = brain_mask.copy()
+    box = ndimage.find_objects(brain_mask.astype(np.uint8))[0]
+    for axis, (low, high) in enumerate(cut):
+        first, stop = box[axis].start, box[axis].stop
+        lost = round((1 - share) * (stop - first))
+        slices = np.moveaxis(left, axis, 0)
+        slices[: first + lost * low] = False
+        slices[stop - lost * high :] = False
+    return left if left.any() else brain_mask
+
+
 def name_missing(template_points_mm: Array, shown: Mask) -> str:
     """Say in which part of the template's brain most of what is not shown lies.
 

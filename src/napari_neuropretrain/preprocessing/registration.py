@@ -2,30 +2,27 @@
 
 Nine degrees of freedom unless the contract says otherwise: three rotations, three
 translations and three scales along the template's axes; no shear, and never a
-reflection. The fit runs from coarse to fine from several tilts of the head;
-`alignment` has the method, `linear_model` the degrees of freedom, `acceptance` the
-check of the result.
+reflection. The fit runs from coarse to fine from several tilts of the head.
+`linear_model` has the degrees of freedom, `alignment` the method, `field_of_view`
+what happens where the brain is cut off, and `acceptance` the check of the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from napari_neuropretrain.config.contract import RegistrationParameters
-from napari_neuropretrain.data.orientation import spacing_of
 from napari_neuropretrain.data.template import Template
-from napari_neuropretrain.preprocessing.alignment import Level, fit
+from napari_neuropretrain.preprocessing.alignment import fit
 from napari_neuropretrain.preprocessing.field_of_view import (
     Mask,
     brain_in_view,
     cut_faces,
-    frame_brain,
+    keep_share,
     name_missing,
 )
 from napari_neuropretrain.preprocessing.linear_model import (
@@ -34,6 +31,12 @@ from napari_neuropretrain.preprocessing.linear_model import (
     linear_part,
     rotation_and_scales,
     start_parameters,
+)
+from napari_neuropretrain.preprocessing.pyramid import (
+    Level,
+    build_levels,
+    centre_mm,
+    standardise_brain,
 )
 from napari_neuropretrain.preprocessing.resampling import (
     resample,
@@ -56,8 +59,6 @@ START_TILTS_DEGREES = (
 """Tilts about the left-right, front-back and vertical axis tried at first."""
 CUT_SHARES = (1.0, 0.85, 0.7, 0.5)
 """How much of the brain a cut may have left: each moves the centre of the rest."""
-RIM_VOXELS = 2
-"""The fit also sees so much of the emptiness around the template's brain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +70,12 @@ class Registration:
     transform
         Scan RAS mm to template RAS mm (4, 4).
     dice
-        Overlap of the two brain masks, 0 to 1.
+        Dice overlap of the two brain masks, 0 to 1.
+    overlap
+        Share of the smaller of the two masks that lies in the other, where the scan
+        shows the brain: unlike Dice it does not depend on how large a head is.
     correlation
-        Correlation of the intensities inside the template's brain, where the scan
-        shows it.
+        Correlation of the intensities where both are brain.
     coverage
         Share of the template's brain that the scan shows, 0 to 1.
     missing
@@ -81,6 +84,7 @@ class Registration:
 
     transform: NDArray[np.float64]
     dice: float
+    overlap: float
     correlation: float
     coverage: float = 1.0
     missing: str = ""
@@ -127,129 +131,53 @@ def register_to_template(
         Not yet checked; see `acceptance.check_registration`.
     """
     scan_affine = np.asarray(affine, dtype=float)
-    scan = _standardised(data, brain_mask)
-    target = _standardised(template.data, template.brain_mask)
-    centres = (
-        _centre_mm(template.brain_mask, template.affine),
-        _centre_mm(brain_mask, scan_affine),
-    )
-    cut = cut_faces(brain_mask, scan_affine)
-    framed, framed_affine = frame_brain(scan, brain_mask, scan_affine, cut)
-    # The finest level first, so that a 1 mm scan is smoothed at full size only once.
-    small, small_affine = _shrunk(framed, framed_affine, parameters.levels_mm[-1])
-    levels = [
-        _level(template, target, small, small_affine, cut, centres, edge_mm)
-        for edge_mm in parameters.levels_mm
-    ]
-    growth = _volume(brain_mask, scan_affine)
-    growth /= _volume(template.brain_mask, template.affine)
-    starts = _starts(template, centres[0], cut, growth, parameters.dof)
+    scan = standardise_brain(data, brain_mask)
+    sizes = parameters.levels_mm
+    levels = build_levels(scan, brain_mask, scan_affine, template, sizes)
+    starts = _starts(template, brain_mask, scan_affine, parameters.dof)
     found = _coarse_to_fine(levels, starts, parameters.dof)
-    transform = _scan_to_template(found, *centres)
-    return _judge(transform, scan, brain_mask, scan_affine, cut, target, template)
-
-
-def _standardised(data: NDArray[np.float32], mask: Mask) -> Array:
-    """Return the brain with mean 4 and deviation 1, capped to 0..8, and 0 around it.
-
-    The offset keeps the brain's edge visible to the fit.
-    """
-    inside = data[mask].astype(float)
-    values = (data - inside.mean()) / (inside.std() or 1.0) + 4
-    return np.where(mask, values.clip(0, 8), 0.0)
-
-
-def _centre_mm(mask: Mask, affine: Array) -> Array:
-    centre = np.argwhere(mask).mean(axis=0)
-    return np.asarray(affine[:3, :3] @ centre + affine[:3, 3])
-
-
-def _volume(mask: Mask, affine: Array) -> float:
-    return float(mask.sum() * abs(np.linalg.det(affine[:3, :3])))
-
-
-def _level(
-    template: Template,
-    target: Array,
-    scan: Array,
-    scan_affine: Array,
-    cut: Mask,
-    centres: tuple[Array, Array],
-    edge_mm: float,
-) -> Level:
-    """Prepare both volumes with voxels of about `edge_mm`."""
-    values, template_affine = _shrunk(target, template.affine, edge_mm)
-    rim = ndimage.binary_dilation(template.brain_mask, iterations=RIM_VOXELS)
-    seen, _ = _shrunk(rim.astype(float), template.affine, edge_mm)
-    inside = seen > 0.5
-    points = np.argwhere(inside) @ template_affine[:3, :3].T + template_affine[:3, 3]
-    small, small_affine = _shrunk(scan, scan_affine, edge_mm)
-    from_centre = np.eye(4)
-    from_centre[:3, 3] = centres[1]
-    to_voxel = np.linalg.inv(small_affine) @ from_centre
-    return Level(points - centres[0], values[inside], small, to_voxel, cut)
-
-
-def _shrunk(data: Array, affine: Array, edge_mm: float) -> tuple[Array, Array]:
-    """Smooth and keep every n-th voxel, so that voxels are at most `edge_mm`."""
-    steps = [max(1, int(edge_mm / size + 1e-3)) for size in spacing_of(affine)]
-    sigmas = [step / 2 if step > 1 else 0.0 for step in steps]
-    smooth = ndimage.gaussian_filter(data, sigmas)
-    smaller = affine.copy()
-    smaller[:3, :3] = affine[:3, :3] * np.array(steps)
-    x, y, z = steps
-    return np.ascontiguousarray(smooth[::x, ::y, ::z]), smaller
+    to_scan = np.eye(4)
+    to_scan[:3, :3] = linear_part(found)
+    shift = found[TRANSLATION] + centre_mm(brain_mask, scan_affine)
+    middle = centre_mm(template.brain_mask, template.affine)
+    to_scan[:3, 3] = shift - to_scan[:3, :3] @ middle
+    transform = np.asarray(np.linalg.inv(to_scan))
+    return _judge(transform, scan, brain_mask, scan_affine, template)
 
 
 def _starts(
-    template: Template, centre_mm: Array, cut: Mask, growth: float, dof: int
+    template: Template, brain_mask: Mask, affine: Array, dof: int
 ) -> list[Array]:
     """Return the parameters (12,) to try: each tilt, for each share left by a cut."""
+    cut = cut_faces(brain_mask, affine)
     starts = []
     for share in CUT_SHARES if cut.any() else CUT_SHARES[:1]:
-        part = _part_left(template.brain_mask, cut, share)
-        log_scale = np.log(np.cbrt(growth * template.brain_mask.sum() / part.sum()))
-        away = _centre_mm(part, template.affine) - centre_mm
+        part = keep_share(template.brain_mask, cut, share)
+        growth = _volume(brain_mask, affine) / _volume(part, template.affine)
+        away = centre_mm(part, template.affine)
+        away -= centre_mm(template.brain_mask, template.affine)
         for tilt in START_TILTS_DEGREES:
+            log_scale = float(np.log(growth) / 3)
             start = start_parameters(np.radians(tilt), np.zeros(3), log_scale, dof)
             start[TRANSLATION] = -linear_part(start) @ away
             starts.append(start)
     return starts
 
 
-def _part_left(brain_mask: Mask, cut: Mask, share: float) -> Mask:
-    """Return the template's brain without what lies beyond the cut faces."""
-    left = brain_mask.copy()
-    for axis, sides in enumerate(cut):
-        places = np.flatnonzero(brain_mask.any(axis=tuple({0, 1, 2} - {axis})))
-        lost = round((1 - share) * len(places))
-        low = places[lost if sides[0] else 0]
-        high = places[-1 - (lost if sides[1] else 0)]
-        beyond = np.moveaxis(left, axis, 0)
-        beyond[:low], beyond[high + 1 :] = False, False
-    return left if left.any() else brain_mask
+def _volume(mask: Mask, affine: Array) -> float:
+    return float(mask.sum() * abs(np.linalg.det(affine[:3, :3])))
 
 
-def _coarse_to_fine(levels: list[Level], starts: Sequence[Array], dof: int) -> Array:
-    """Return the parameters of the map from template to scan."""
+def _coarse_to_fine(levels: list[Level], starts: list[Array], dof: int) -> Array:
+    """Return the parameters (12,) of the map from template to scan."""
     tried = [
         fit(levels[0], start, dof, max_steps=15, tolerance_mm=0.2) for start in starts
     ]
     parameters, _ = min(tried, key=lambda found: found[1])
-    for level in levels[1:]:
+    # A single level is fitted to the end, too.
+    for level in levels[1:] or levels:
         parameters, _ = fit(level, parameters, dof, max_steps=20, tolerance_mm=0.02)
     return parameters
-
-
-def _scan_to_template(
-    parameters: Array, template_centre: Array, scan_centre: Array
-) -> Array:
-    """Return scan RAS mm to template RAS mm (4, 4)."""
-    to_scan = np.eye(4)
-    to_scan[:3, :3] = linear_part(parameters)
-    shift = parameters[TRANSLATION] + scan_centre
-    to_scan[:3, 3] = shift - to_scan[:3, :3] @ template_centre
-    return np.asarray(np.linalg.inv(to_scan))
 
 
 def _judge(
@@ -257,27 +185,29 @@ def _judge(
     scan: Array,
     brain_mask: Mask,
     scan_affine: Array,
-    cut: Mask,
-    target: Array,
     template: Template,
 ) -> Registration:
     """Compare the moved scan with the template, on the template's grid."""
     grid = (scan_affine, transform, template.affine, template.brain_mask.shape)
-    moved_mask = resample_mask(brain_mask, *grid)
-    moved = resample(scan.astype(np.float32), *grid, order=1)
-    both = (moved_mask & template.brain_mask).sum()
-    dice = 2 * both / max(moved_mask.sum() + template.brain_mask.sum(), 1)
     places = np.argwhere(template.brain_mask)
-    to_scan_voxel = voxel_map(*grid[:3])
-    shown = brain_in_view(places, brain_mask, cut, to_scan_voxel)
-    pair = [volume[template.brain_mask][shown] for volume in (moved, target)]
-    usable = shown.any() and pair[0].std() > 0 and pair[1].std() > 0
-    correlation = np.corrcoef(*pair)[0, 1] if usable else 0.0
+    cut = cut_faces(brain_mask, scan_affine)
+    shown = brain_in_view(places, brain_mask, cut, voxel_map(*grid[:3]))
+    moved_mask = resample_mask(brain_mask, *grid)
+    both = moved_mask & template.brain_mask
+    sizes = (moved_mask.sum(), template.brain_mask.sum(), shown.sum())
+    moved = resample(scan.astype(np.float32), *grid, order=1)
     points = places @ template.affine[:3, :3].T + template.affine[:3, 3]
     return Registration(
         transform,
-        float(dice),
-        float(correlation),
-        float(shown.mean()),
-        name_missing(points, shown),
+        dice=float(2 * both.sum() / (sizes[0] + sizes[1])),
+        overlap=float(both.sum() / max(min(sizes[0], sizes[2]), 1)),
+        correlation=_correlation(moved[both], template.data[both]),
+        coverage=float(shown.mean()),
+        missing=name_missing(points, shown),
     )
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    if len(first) < 2 or first.std() == 0 or second.std() == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
