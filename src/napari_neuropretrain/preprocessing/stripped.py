@@ -66,10 +66,11 @@ def _has_scalp(data: NDArray[np.float32], solid: NDArray[np.bool_]) -> bool:
     """
     depth = ndimage.distance_transform_edt(solid)
     reach = depth.max()
-    if reach <= 0:
-        return False
-    rim = float(np.median(data[(depth > 0.02 * reach) & (depth <= 0.10 * reach)]))
+    rim = data[(depth > 0.02 * reach) & (depth <= 0.10 * reach)]
     under = data[(depth > 0.10 * reach) & (depth <= 0.25 * reach)]
+    if rim.size == 0 or under.size == 0:  # an object of a few voxels
+        return False
     inner = float(np.median(data[depth > 0.35 * reach]))
     # A skull leaves a layer that is much darker than the inside.
-    return bool(np.percentile(under, 20) < 0.45 * inner or rim > 1.1 * inner)
+    dark = np.percentile(under, 20) < 0.45 * inner
+    return bool(dark or np.median(rim) > 1.1 * inner)
