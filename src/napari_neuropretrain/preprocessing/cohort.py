@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from napari_neuropretrain.config.contract import PreprocessingContract
@@ -11,6 +12,7 @@ from napari_neuropretrain.data.participants import Cohort, read_cohort
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.preprocessing.cohort_tables import (
     check_output,
+    remove_partial_files,
     write_description,
     write_participants,
     write_record,
@@ -116,6 +118,7 @@ def preprocess_cohort(
     check_output(output, cohort)
     for note in cohort.notes:
         report(Progress("warning", note))
+    remove_partial_files(output)
     write_description(output)
     write_participants(output, cohort.scans)
     tasks = [
@@ -123,9 +126,11 @@ def preprocess_cohort(
     ]
     records: list[ScanRecord] = []
     try:
-        for record in _run(tasks, workers, memory_gib, scheduler, report):
-            records.append(record)
-            _tell(record, len(records), len(tasks), report)
+        # Closed at once when the report stops it: workers must not live on.
+        with closing(_run(tasks, workers, memory_gib, scheduler, report)) as ended:
+            for record in ended:
+                records.append(record)
+                _tell(record, len(records), len(tasks), report)
     finally:  # also when it was stopped
         write_record(output, records, cohort.problems)
     return sorted(records, key=lambda record: record.scan.key)
@@ -147,7 +152,7 @@ def _run(
     memory_gib: float,
     scheduler: str,
     report: Report,
-) -> Iterator[ScanRecord]:
+) -> Generator[ScanRecord, None, None]:
     if scheduler:
         yield from run_on_cluster(tasks, scheduler, report)
     elif workers > 1 and len(tasks) > 1:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,7 +28,10 @@ from napari_neuropretrain.progress import Failure
 
 DESCRIPTION, PARTICIPANTS = "dataset_description.json", "participants.tsv"
 RECORD = "preprocess.tsv"
+FIGURES = "figures"
 MISSING = "n/a"
+PARTIAL = re.compile(r"\..+\.(tsv|json|yaml|html|png)\.[a-z0-9_]{8}|\.run-\d+-.+")
+"""Names of temporary files of atomic writes, and of the marks of cluster runs."""
 BIDS_VERSION = "1.9.0"
 REPLACED_COLUMNS = {*PARTICIPANT_COLUMNS, *SESSION_COLUMNS, *PATH_COLUMNS}
 RECORD_COLUMNS = (
@@ -62,6 +68,24 @@ def check_output(output: Path, cohort: Cohort) -> None:
             "overwritten. Give a folder of its own, for example "
             f"'{output / 'derivatives' / 'napari-neuropretrain'}'."
         )
+
+
+def remove_partial_files(output: Path) -> None:
+    """Take away what killed runs were writing beside the tables.
+
+    Files younger than a minute may be another run's.
+    """
+    for folder in (output, output / FIGURES):
+        for file in folder.glob(".*"):
+            if PARTIAL.fullmatch(file.name) and time.time() - _modified(file) > 60:
+                file.unlink(missing_ok=True)
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # its run has just finished it
+        return math.inf
 
 
 def write_description(output: Path) -> None:

@@ -131,7 +131,7 @@ def _ended(
         do_scan, small, files=files, key="preprocess", pure=False, batch_size=BATCH
     )
     waiting = dict(zip(futures, tasks, strict=True))
-    ended = as_completed(futures)
+    ended = as_completed(futures, loop=client.loop)
     del futures  # an ended one is forgotten by the scheduler, too
     clock = _Clock(client, report, wait=files is not None)
     try:

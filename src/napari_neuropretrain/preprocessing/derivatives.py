@@ -118,9 +118,16 @@ def write_derivative(
 
 
 def remove_derivative(image: Path) -> None:
-    """Forget that a scan was done: take its image and sidecar away."""
+    """Forget that a scan was done: take its image and sidecar away.
+
+    What a killed process was writing for this scan goes, too.
+    """
     sidecar(image).unlink(missing_ok=True)
     image.unlink(missing_ok=True)
+    key = image.name.removesuffix(PREPROCESSED_SUFFIX)
+    for pattern in (f".{key}_*", f".part-*-{key}_*"):
+        for partial in image.parent.glob(pattern):
+            partial.unlink(missing_ok=True)
 
 
 def read_derivative(path: Path | str) -> Derivative:
