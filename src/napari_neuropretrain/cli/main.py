@@ -12,6 +12,7 @@ from napari_neuropretrain.cli.catalogs import run_list
 from napari_neuropretrain.cli.console import Console
 from napari_neuropretrain.cli.doctor import run_doctor
 from napari_neuropretrain.cli.flags import parse_flags
+from napari_neuropretrain.cli.weights import run_inspect, run_weights
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
 from napari_neuropretrain.process_settings import settle_process
@@ -26,6 +27,8 @@ from napari_neuropretrain.runs import (
 
 _OTHERS = {
     "list": ("List backbones, methods, tasks, tunings, sources, devices", run_list),
+    "weights": ("Known public weights: list, pull, import, inspect", run_weights),
+    "inspect": ("Print the card of a model, or what is in a file", run_inspect),
     "doctor": ("Check this installation and this machine", run_doctor),
 }
 

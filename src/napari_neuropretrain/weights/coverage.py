@@ -35,6 +35,8 @@ class Coverage:
     values_filled, values_total
         Numbers (parameters and running statistics, without the head) that were
         filled, and that there are.
+    source, licence
+        Where the weights are from, and their licence, where that is known.
     """
 
     matched: tuple[str, ...] = ()
@@ -46,6 +48,8 @@ class Coverage:
     notes: tuple[str, ...] = ()
     values_filled: int = 0
     values_total: int = 0
+    source: str = ""
+    licence: str = ""
 
     @property
     def tensors_total(self) -> int:

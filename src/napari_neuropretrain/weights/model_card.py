@@ -106,6 +106,8 @@ class ModelCard(Config):
     """Settings it was trained with, and the epoch it is from."""
     parameters: int = 0
     """Number of parameters."""
+    licence: str = ""
+    """Licence of the model, and of the weights it was started from."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Software it was made with."""
     created: str = ""
