@@ -1,8 +1,8 @@
-"""The job: resume, bad scans, killed workers, stopping."""
+"""The job: resume, bad scans, several processes, stopping."""
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.participants import read_cohort
 from napari_neuropretrain.data.tables import read_table
 from napari_neuropretrain.errors import Cancelled, CohortError
-from napari_neuropretrain.preprocessing import scan_task, worker_pool
+from napari_neuropretrain.preprocessing import scan_task
 from napari_neuropretrain.preprocessing.cohort import preprocess
 from napari_neuropretrain.preprocessing.derivatives import sidecar
 from napari_neuropretrain.progress import Progress, silent
@@ -56,7 +56,11 @@ def test_a_bad_scan_is_listed_and_the_others_are_done(
 
     assert [one.item for one in outcome.failures] == ["sub-03"]
     assert "sub-03_T1w.nii.gz" in outcome.failures[0].reason
-    assert outcome.message == "2 of 3 scans are preprocessed."
+    page = tmp_path / "out" / "quality.html"
+    assert outcome.message == (
+        f"2 of 3 scans are preprocessed. 2 keep, 0 look, 1 reject: {page}"
+    )
+    assert outcome.results["quality"] == str(page)
     out = read_cohort(tmp_path / "out")
     assert [scan.key for scan in out.scans] == ["sub-01", "sub-02"]
     assert [scan.row["age"] for scan in out.scans] == ["61", "62"]
@@ -66,7 +70,11 @@ def test_a_bad_scan_is_listed_and_the_others_are_done(
     assert float(record[0]["dice"]) > 0.95
     states = [one.state for one in seen if one.state.startswith("item")]
     assert states == ["item_done", "item_done", "item_failed"]
-    assert seen[-1].values == {"kind": "derivatives", "path": str(tmp_path / "out")}
+    results = [one.values for one in seen if one.state == "result"]
+    assert results == [
+        {"kind": "derivatives", "path": str(tmp_path / "out")},
+        {"kind": "quality", "path": str(page)},
+    ]
 
 
 def test_running_again_does_only_what_is_missing(
@@ -170,55 +178,39 @@ def test_labels_of_an_earlier_cohort_are_kept(
     assert [row["sex"] for row in rows] == ["n/a", "F"]
 
 
-def test_a_killed_worker_costs_no_scan(
-    tmp_path: Path, write_brain: WriteBrain, monkeypatch: pytest.MonkeyPatch
+def test_several_processes_give_the_same_records(
+    tmp_path: Path, write_brain: WriteBrain
 ) -> None:
-    """The first two processes are killed; their scans are looked at again."""
     raw_folder(tmp_path / "raw", good=0, bad=2, write=write_brain)
-    monkeypatch.setattr(worker_pool, "WAIT_S", 0.05)
-    killed: list[int | None] = []
-
-    def kill_once(progress: Progress) -> None:
-        if progress.state == "heartbeat" and not killed:
-            for child in multiprocessing.active_children():
-                killed.append(child.pid)
-                child.kill()
-
-    outcome = preprocess(settings(tmp_path, workers=2), kill_once)
-
-    assert len(killed) == 2
+    seen: list[Progress] = []
+    outcome = preprocess(settings(tmp_path, workers=2), seen.append)
     assert [one.item for one in outcome.failures] == ["sub-01", "sub-02"]
     assert all("_T1w.nii.gz" in one.reason for one in outcome.failures)
-    assert not any("killed by the system" in one.reason for one in outcome.failures)
+    record = read_table(tmp_path / "out" / "preprocess.tsv")
+    assert all(100 < float(row["peak_mib"]) < 4096 for row in record)
+    (peak,) = (one for one in seen if one.state == "metric")
+    highest = max(float(row["peak_mib"]) for row in record)
+    assert peak.values["peak_mib"] == pytest.approx(highest, abs=1)
 
 
-def test_a_scan_that_kills_its_worker_twice_fails(
-    tmp_path: Path, write_brain: WriteBrain, monkeypatch: pytest.MonkeyPatch
+def test_leftovers_of_a_killed_run_are_cleaned_up(
+    tmp_path: Path, write_brain: WriteBrain
 ) -> None:
-    raw_folder(tmp_path / "raw", good=0, bad=2, write=write_brain)
-    monkeypatch.setattr(worker_pool, "WAIT_S", 0.05)
-
-    def kill(progress: Progress) -> None:
-        for child in multiprocessing.active_children():
-            child.kill()
-
-    outcome = preprocess(settings(tmp_path, workers=2), kill)
-    assert len(outcome.failures) == 2
-    assert all("killed by the system" in one.reason for one in outcome.failures)
-
-
-def test_stopping_ends_the_workers(
-    tmp_path: Path, write_brain: WriteBrain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw_folder(tmp_path / "raw", good=0, bad=3, write=write_brain)
-    monkeypatch.setattr(worker_pool, "WAIT_S", 0.05)
-
-    def stop(progress: Progress) -> None:
-        if progress.state == "heartbeat":
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        preprocess(settings(tmp_path, workers=2), stop)
-    for child in multiprocessing.active_children():
-        child.join(10)
-    assert not multiprocessing.active_children()
+    raw_folder(tmp_path / "raw", good=0, bad=1, write=write_brain)
+    out = tmp_path / "out"
+    anat = out / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    gone = [
+        out / ".preprocess.tsv.ab12_xyz",
+        anat / ".part-12-sub-01_space-MNI152_desc-preproc_T1w.nii.gz",
+        anat / ".sub-01_space-MNI152_desc-preproc_T1w.json.ab12_xyz",
+    ]
+    kept = [out / ".bidsignore", anat / ".part-12-sub-011_desc-brain_mask.nii.gz"]
+    for path in (*gone, *kept):
+        path.touch()
+        os.utime(path, (0, 0))
+    young = out / ".participants.tsv.ab12_xyz"  # perhaps another run's
+    young.touch()
+    preprocess(settings(tmp_path), silent)
+    assert not [path for path in gone if path.exists()]
+    assert all(path.exists() for path in (*kept, young))

@@ -30,8 +30,8 @@ DESCRIPTION, PARTICIPANTS = "dataset_description.json", "participants.tsv"
 RECORD = "preprocess.tsv"
 FIGURES = "figures"
 MISSING = "n/a"
-PARTIAL = re.compile(r"\..+\.(tsv|json|yaml|html|png)\.[a-z0-9_]{8}|\.run-\d+-.+")
-"""Names of temporary files of atomic writes, and of the marks of cluster runs."""
+PARTIAL = re.compile(r"\..+\.(tsv|json|yaml|html|png)\.[a-z0-9_]{8}")
+"""Names of temporary files of atomic writes."""
 BIDS_VERSION = "1.9.0"
 REPLACED_COLUMNS = {*PARTICIPANT_COLUMNS, *SESSION_COLUMNS, *PATH_COLUMNS}
 RECORD_COLUMNS = (

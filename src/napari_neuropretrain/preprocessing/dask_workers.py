@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_neuropretrain.errors import NeuropretrainError
+from napari_neuropretrain.preprocessing.cohort_tables import DESCRIPTION
 from napari_neuropretrain.preprocessing.scan_task import (
     ScanRecord,
     ScanTask,
@@ -101,11 +102,19 @@ def run_on_cluster(
         remote_cluster,
     )
 
-    with remote_cluster(scheduler) as client, SharedFiles.mark(tasks) as files:
-        check_workers(client, files, report)
-        with closing(_ended(client, tasks, files, report)) as ended:
+    here = [_absolute(task) for task in tasks]
+    files = SharedFiles(here[0].output / DESCRIPTION)
+    with remote_cluster(scheduler) as client:
+        check_workers(client, here[0], report)
+        with closing(_ended(client, here, files, report)) as ended:
             for task, future in ended:
                 yield _last_record(client, task, future, None)
+
+
+def _absolute(task: ScanTask) -> ScanTask:
+    """Name the files so that a process in another folder finds them."""
+    scan = replace(task.scan, path=task.scan.path.absolute())
+    return replace(task, scan=scan, output=task.output.absolute())
 
 
 def do_scan(task: ScanTask, files: SharedFiles | None) -> ScanRecord:

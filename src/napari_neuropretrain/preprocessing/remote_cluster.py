@@ -8,9 +8,11 @@ from typing import Any
 
 from distributed import Client
 
+from napari_neuropretrain import __version__
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.preprocessing.local_cluster import quiet_loggers
-from napari_neuropretrain.preprocessing.shared_files import SharedFiles
+from napari_neuropretrain.preprocessing.scan_task import ScanTask
+from napari_neuropretrain.preprocessing.shared_files import marked
 from napari_neuropretrain.progress import Progress, Report
 
 CONNECT_S = 15
@@ -40,10 +42,10 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
             yield client
 
 
-def check_workers(client: Client, files: SharedFiles, report: Report) -> None:
-    """Look whether the workers that are there can do the work.
+def check_workers(client: Client, task: ScanTask, report: Report) -> None:
+    """Look whether the workers that are there can do `task`.
 
-    Those that join later check it themselves, before each scan.
+    Those that join later look themselves, before each scan.
 
     Raises
     ------
@@ -52,11 +54,12 @@ def check_workers(client: Client, files: SharedFiles, report: Report) -> None:
         the files.
     """
     try:
-        problems: Mapping[str, str] = client.run(files.problem)
+        with marked(task.output) as files:
+            problems: Mapping[str, str] = client.run(files.problem, task.scan.path)
     except Exception as error:
         raise ConfigError(
             f"scheduler: a worker cannot use this package ({type(error).__name__}: "
-            f"{error}). Install napari-neuropretrain {files.version} where the workers "
+            f"{error}). Install napari-neuropretrain {__version__} where the workers "
             "run."
         ) from error
     for worker, problem in problems.items():

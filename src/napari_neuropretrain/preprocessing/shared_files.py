@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from napari_neuropretrain import __version__
-from napari_neuropretrain.preprocessing.scan_task import ScanTask
 
 PATIENCE_S = 5.0
 """A network file system may show a new file late."""
@@ -24,50 +22,36 @@ class SharedFiles:
 
     Parameters
     ----------
-    marker
-        A file in the output folder, for this run only.
-    scan
-        One raw scan.
+    witness
+        A file in the output folder.
     version
-        Version of this package here.
+        Version of this package where the tasks come from.
     """
 
-    marker: Path
-    scan: Path
+    witness: Path
     version: str = __version__
 
-    @classmethod
-    @contextmanager
-    def mark(cls, tasks: Sequence[ScanTask]) -> Iterator[Self]:
-        """Lay a marker into the output folder of `tasks` for a ``with`` block."""
-        first = tasks[0]
-        output = first.output.absolute()
-        marker = output / f".run-{os.getpid()}-{secrets.token_hex(4)}"
-        marker.touch()
-        try:
-            yield cls(marker, first.scan.path.absolute())
-        finally:
-            marker.unlink(missing_ok=True)
-
-    def problem(self, scan: Path | None = None) -> str:
-        """Return what a worker lacks, as a sentence; empty if nothing."""
+    def problem(self, scan: Path) -> str:
+        """Return what this process lacks to do `scan`, in words; empty if nothing."""
         if __version__ != self.version:
             return (
                 f"A worker has napari-neuropretrain {__version__}, but {self.version} "
                 "gives the tasks. Install the same version on both."
             )
-        missing = next(
-            (path for path in (self.marker, scan or self.scan) if not _appears(path)),
-            None,
-        )
-        if missing is None:
-            return ""
-        what = "output folder" if missing == self.marker else "scan"
-        shown = missing.parent if missing == self.marker else missing
-        return (
-            f"A worker does not see the {what} '{shown}'. Input and output must lie on "
-            "a file system that all workers share, under the same path."
-        )
+        if not _appears(self.witness):
+            return _unseen("output folder", self.witness.parent)
+        return "" if _appears(scan) else _unseen("scan", scan)
+
+
+@contextmanager
+def marked(output: Path) -> Iterator[SharedFiles]:
+    """Lay a new file into `output` for a ``with`` block: no other folder has it."""
+    witness = output / f".run-{os.getpid()}-{secrets.token_hex(4)}"
+    witness.touch()
+    try:
+        yield SharedFiles(witness)
+    finally:
+        witness.unlink(missing_ok=True)
 
 
 def _appears(path: Path) -> bool:
@@ -77,3 +61,10 @@ def _appears(path: Path) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def _unseen(what: str, path: Path) -> str:
+    return (
+        f"A worker does not see the {what} '{path}'. Input and output must lie on a "
+        "file system that all workers share, under the same path."
+    )
