@@ -5,17 +5,29 @@ from __future__ import annotations
 from napari_neuropretrain.errors import RegistrationError
 from napari_neuropretrain.preprocessing.registration import Registration
 
+# The limits rest on IXI scans, two whole heads near 1 mm, a DICOM series and an MGZ
+# (the right ones below), and on alignments of them that were made wrong on purpose:
+# started upside down or back to front, inverted grey values, cut fields of view.
 MIN_COVERAGE = 0.85
+"""Without the lower half of the cerebellum it is 0.93, with half a brain 0.4 to 0.6."""
 MIN_OVERLAP = 0.85
+"""Right ones have 0.95 to 0.99."""
 MIN_CORRELATION = 0.35
+"""Right ones have 0.46 to 0.64; turned the wrong way at most 0.25; inverted -0.3."""
 SCALE_RANGE = (0.7, 1.5)
+"""Right ones have 0.95 to 1.35; children and small heads need more."""
 MAX_SCALE_RATIO = 1.45
+"""Of two axes. Right ones have up to 1.30."""
+MAX_ROTATION_DEGREES = 60.0
+"""Right ones have up to 32. A head on its side has a header with swapped axes, which
+may have swapped left and right, too."""
 LIMITS = {
     "MinCoverage": MIN_COVERAGE,
     "MinOverlap": MIN_OVERLAP,
     "MinCorrelation": MIN_CORRELATION,
     "ScaleRange": SCALE_RANGE,
     "MaxScaleRatio": MAX_SCALE_RATIO,
+    "MaxRotationDegrees": MAX_ROTATION_DEGREES,
 }
 
 
@@ -80,6 +92,12 @@ def _does_not_fit(found: Registration) -> str:
             f"it would have to be stretched {max(scales) / min(scales):.2f} times more "
             f"along one axis than along another (up to {MAX_SCALE_RATIO} is usual). "
             "Check the voxel size in the header and the brain mask."
+        )
+    if found.rotation_degrees > MAX_ROTATION_DEGREES:
+        return (
+            f"the head would have to be turned by {found.rotation_degrees:.0f} degrees "
+            f"(up to {MAX_ROTATION_DEGREES:.0f} is taken). The header seems to give a "
+            "wrong orientation, and with it left and right cannot be trusted."
         )
     return ""
 

@@ -92,15 +92,19 @@ class Registration:
     @property
     def scales(self) -> tuple[float, float, float]:
         """How far the scan was stretched along the template's x, y and z."""
-        _, scales = rotation_and_scales(np.linalg.inv(self.transform)[:3, :3])
+        _, scales = rotation_and_scales(self._linear_to_scan)
         x, y, z = (float(1 / scale) for scale in scales)
         return x, y, z
 
     @property
     def rotation_degrees(self) -> float:
         """By how much the scan was turned, about whatever axis."""
-        rotation, _ = rotation_and_scales(np.linalg.inv(self.transform)[:3, :3])
+        rotation, _ = rotation_and_scales(self._linear_to_scan)
         return float(np.degrees(Rotation.from_matrix(rotation).magnitude()))
+
+    @property
+    def _linear_to_scan(self) -> Array:
+        return np.asarray(np.linalg.inv(self.transform)[:3, :3], dtype=np.float64)
 
 
 def register_to_template(
@@ -189,7 +193,7 @@ def _judge(
 ) -> Registration:
     """Compare the moved scan with the template, on the template's grid."""
     grid = (scan_affine, transform, template.affine, template.brain_mask.shape)
-    places = np.argwhere(template.brain_mask)
+    places = np.argwhere(template.brain_mask).astype(np.float64)
     cut = cut_faces(brain_mask, scan_affine)
     shown = brain_in_view(places, brain_mask, cut, voxel_map(*grid[:3]))
     moved_mask = resample_mask(brain_mask, *grid)
