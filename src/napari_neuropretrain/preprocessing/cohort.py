@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.participants import Cohort, read_cohort
+from napari_neuropretrain.data.quality import read_quality
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.preprocessing.cohort_tables import (
     check_output,
@@ -21,6 +22,11 @@ from napari_neuropretrain.preprocessing.dask_workers import (
     run_in_processes,
     run_on_cluster,
 )
+from napari_neuropretrain.preprocessing.quality_cohort import (
+    count_verdicts,
+    write_cohort_quality,
+)
+from napari_neuropretrain.preprocessing.quality_page import PAGE
 from napari_neuropretrain.preprocessing.scan_task import (
     ScanRecord,
     ScanTask,
@@ -63,9 +69,15 @@ def preprocess(config: PreprocessConfig, report: Report) -> Outcome:
     skipped = sum(record.status == "skipped" for record in records)
     message = f"{usable} of {usable + len(failures)} scans are preprocessed"
     message += f" ({skipped} were done before)." if skipped else "."
-    output = str(config.output)
+    output, page = str(config.output), str(config.output / PAGE)
+    quality = read_quality(config.output)
+    keys = [record.scan.key for record in records]
+    counts = count_verdicts(quality[key] for key in keys if key in quality)
+    message += f" {counts}: {page}"
     report(Progress("result", message, values={"kind": "derivatives", "path": output}))
-    return Outcome(message, failures, {"derivatives": output})
+    report(Progress("result", counts, values={"kind": "quality", "path": page}))
+    results = {"derivatives": output, "quality": page}
+    return Outcome(message, failures, results)
 
 
 def preprocess_cohort(
@@ -104,11 +116,13 @@ def preprocess_cohort(
     -------
     list of ScanRecord
         One a scan, sorted as in the cohort; also written as ``preprocess.tsv``.
+        ``quality.tsv`` and ``quality.html`` judge all scans of the folder.
 
     Raises
     ------
     CohortError
-        If the scans are preprocessed already, or `output` holds other data.
+        If the scans are preprocessed already, `output` holds other data, or its
+        quality table is damaged.
     """
     if cohort.kind == "preprocessed":
         raise CohortError(
@@ -116,6 +130,7 @@ def preprocess_cohort(
             "scans, or use this folder as it is."
         )
     check_output(output, cohort)
+    read_quality(output)  # a damaged table is said now, not after a night's work
     for note in cohort.notes:
         report(Progress("warning", note))
     remove_partial_files(output)
@@ -133,6 +148,7 @@ def preprocess_cohort(
                 _tell(record, len(records), len(tasks), report)
     finally:  # also when it was stopped
         write_record(output, records, cohort.problems)
+        write_cohort_quality(output, records)
     return sorted(records, key=lambda record: record.scan.key)
 
 

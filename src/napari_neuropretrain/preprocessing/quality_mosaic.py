@@ -73,7 +73,9 @@ class _View:
         return np.asarray(seen.T[::-1], dtype=float)
 
 
-def draw_mosaic(path: Path, name: str, volume: Volume, done: Preprocessed) -> Path:
+def draw_mosaic(
+    path: Path, name: str, volume: Volume, done: Preprocessed | None = None
+) -> Path:
     """Write the picture of one scan.
 
     The upper row is the scan in its own space with the outline of its brain mask;
@@ -89,19 +91,19 @@ def draw_mosaic(path: Path, name: str, volume: Volume, done: Preprocessed) -> Pa
     volume
         The raw scan.
     done
-        What became of it.
+        What became of it; None shows the scan alone.
 
     Returns
     -------
     Path
         The path written.
     """
-    rows = [
-        _caption(f"{name}: scan and brain mask", MASK_COLOUR),
-        _row(_own_space(volume, done)),
-        _caption("aligned, with the edges of the template", TEMPLATE_COLOUR),
-        _row(_template_space(done)),
-    ]
+    what = "scan and brain mask" if done else "scan; it could not be preprocessed"
+    rows = [_caption(f"{name}: {what}", MASK_COLOUR)]
+    rows.append(_row(_own_space(volume, done.scan_mask if done else None)))
+    if done:
+        aligned = "aligned, with the edges of the template"
+        rows += [_caption(aligned, TEMPLATE_COLOUR), _row(_template_space(done))]
     # 96 colours: greys and the two outlines; a third of the size.
     picture = Image.fromarray(np.concatenate(rows)).quantize(96)
     stream = io.BytesIO()
@@ -110,22 +112,24 @@ def draw_mosaic(path: Path, name: str, volume: Volume, done: Preprocessed) -> Pa
     return path
 
 
-def _own_space(volume: Volume, done: Preprocessed) -> list[Pixels]:
+def _own_space(volume: Volume, brain_mask: Mask | None) -> list[Pixels]:
     """Return a slice of pixels for each of `SLICES`."""
     sizes = np.array(spacing_of(volume.affine))
-    places = np.argwhere(done.scan_mask)
+    shown = volume.data > volume.data.mean() if brain_mask is None else brain_mask
+    places = np.argwhere(shown)
     first, last = places.min(axis=0), places.max(axis=0)
     edge = float(((last - first + 1) * sizes).max()) + 2 * MARGIN_MM
     middle = (first + last) / 2
-    low, high = np.percentile(volume.data[done.scan_mask], (0.5, 99.5))
+    low, high = np.percentile(volume.data[shown], (0.5, 99.5))
     scan = _View(volume.data, sizes, middle, edge)
-    mask = _View(done.scan_mask, sizes, middle, edge)
+    mask = _View(shown, sizes, middle, edge)
     low = min(low, float(np.percentile(volume.data[::4, ::4, ::4], 1)))
     tiles = []
     for axis, share in SLICES:
         place = round(first[axis] + share * (last[axis] - first[axis]))
         tile = _grey(scan.across(axis, place), low, high)
-        _outline(tile, mask.across(axis, place) > 0.5, MASK_COLOUR)
+        if brain_mask is not None:
+            _outline(tile, mask.across(axis, place) > 0.5, MASK_COLOUR)
         tiles.append(tile)
     return tiles
 

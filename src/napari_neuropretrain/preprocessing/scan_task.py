@@ -11,7 +11,13 @@ from typing import Any, Literal
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.volumes import read_volume
-from napari_neuropretrain.errors import Cancelled, ImageError, NeuropretrainError
+from napari_neuropretrain.errors import (
+    BrainMaskError,
+    Cancelled,
+    ImageError,
+    NeuropretrainError,
+    RegistrationError,
+)
 from napari_neuropretrain.preprocessing.derivatives import (
     derivative_path,
     read_sidecar,
@@ -19,6 +25,12 @@ from napari_neuropretrain.preprocessing.derivatives import (
     write_derivative,
 )
 from napari_neuropretrain.preprocessing.pipeline import preprocess_scan
+from napari_neuropretrain.preprocessing.quality_mosaic import draw_mosaic
+from napari_neuropretrain.preprocessing.scan_quality import (
+    complete_quality,
+    figure_path,
+    with_quality,
+)
 from napari_neuropretrain.preprocessing.source import describe_source, same_source
 from napari_neuropretrain.process_settings import peak_memory_mib
 from napari_neuropretrain.progress import Report, silent
@@ -62,7 +74,8 @@ class ScanRecord:
     seconds
         Time spent, or spent when it was done.
     quality
-        ``mask_ml``, ``dice`` and ``correlation``.
+        What the JSON says under ``Quality``: measures by name, None where one could
+        not be taken.
     trace
         Traceback of an unexpected error.
     notes
@@ -122,11 +135,20 @@ def preprocess_one(
     if not overwrite:
         quality = finished_quality(image, scan.path, contract)
         if quality is not None:
+            quality = complete_quality(scan, image, output, quality)
             seconds = sum(quality.get("seconds", {}).values())
             return ScanRecord(scan, "skipped", image, "", seconds, quality)
     remove_derivative(image)
+    figure = figure_path(output, scan.key)
+    figure.unlink(missing_ok=True)
     volume = read_volume(scan.path)
-    done = preprocess_scan(volume, contract, report, threads)
+    try:
+        done = preprocess_scan(volume, contract, report, threads)
+    except (BrainMaskError, RegistrationError):
+        draw_mosaic(figure, scan.key, volume)
+        raise
+    done = with_quality(volume, done)
+    draw_mosaic(figure, scan.key, volume, done)
     source = describe_source(scan.path)
     write_derivative(output, scan, volume, done, contract, source)
     seconds = time.perf_counter() - started
