@@ -29,7 +29,7 @@ from napari_neuropretrain.explanation.occlusion import (
 from napari_neuropretrain.explanation.regions import peaks_table
 from napari_neuropretrain.inference.predict import output_reader
 from napari_neuropretrain.inference.prepare import prepare_scan
-from napari_neuropretrain.preprocessing.derivatives import Derivative, derivative_path
+from napari_neuropretrain.preprocessing.derivatives import Derivative
 from napari_neuropretrain.preprocessing.resampling import map_to_scan
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.weights.device import find_device
@@ -57,7 +57,9 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
     scan, raw = _one_scan(config.input)
     network, card = load_model(config.model)
     made = config.output / "preprocessed"
-    derivative = prepare_scan(scan.path, card.contract, made, report, config.threads)
+    preprocessed, derivative = prepare_scan(
+        scan.path, card.contract, made, report, config.threads
+    )
     result = _occlude(config, network, card, derivative, report)
     source = scan.path if raw else _source(derivative)
     paths = _write_maps(config.output, scan, derivative, result.map, source, report)
@@ -69,7 +71,6 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
     write_text(paths["explanation"], json.dumps(described, indent=2) + "\n")
     paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
     write_text(paths["peaks"], peaks_table(strongest_peaks(result, derivative)))
-    preprocessed = derivative_path(made, scan) if raw else scan.path
     _announce(report, paths, source, preprocessed, described)
     results = {name: str(path) for name, path in paths.items()}
     return Outcome(sentence(described), results=results)

@@ -15,10 +15,9 @@ from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.config.jobs import PredictConfig
 from napari_neuropretrain.data.participants import Cohort, Scan
 from napari_neuropretrain.errors import CheckpointError, ImageError
-from napari_neuropretrain.inference.prepare import read_checked
+from napari_neuropretrain.inference.prepare import prepare_cohort, read_checked
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.tasks.label_scale import LabelScale
-from napari_neuropretrain.training.preprocessed import preprocessed_cohort
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
@@ -43,6 +42,8 @@ def predict(config: PredictConfig, report: Report) -> Outcome:
         If the model cannot be used.
     CohortError
         If there is no scan.
+    ContractError
+        If every scan was preprocessed differently and none can be done again.
     DeviceError
         If the device is absent.
     """
@@ -51,7 +52,7 @@ def predict(config: PredictConfig, report: Report) -> Outcome:
     network, card = load_model(config.model)
     output = Path(config.output)
     made, workers = output / "preprocessed", config.workers
-    cohort = preprocessed_cohort(config.input, card.contract, made, report, workers)
+    cohort = prepare_cohort(config.input, card.contract, made, report, workers)
     warn_if_seen(cohort, card, report)
     network = network.to(device)
     read = output_reader(card)

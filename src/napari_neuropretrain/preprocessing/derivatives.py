@@ -9,6 +9,7 @@ to template RAS mm.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -140,14 +141,11 @@ def read_derivative(path: Path | str) -> Derivative:
     """
     image = Path(path)
     notes = read_sidecar(image)
+    contract = contract_of(image, notes)
     try:
         transform = np.array(notes["Transform"], dtype=float).reshape(4, 4)
-        contract = PreprocessingContract.parse(notes["Contract"], f"'{sidecar(image)}'")
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ImageError(
-            f"'{sidecar(image)}' does not say how the scan was preprocessed "
-            f"({error}). Preprocess the scan again."
-        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unclear(image, error) from None
     volume = read_volume(image)
     mask = read_volume(_beside(image, MASK_SUFFIX)).data > 0.5
     if not volume.data.shape == mask.shape == contract.shape:
@@ -156,6 +154,29 @@ def read_derivative(path: Path | str) -> Derivative:
             f"says {contract.shape}. Preprocess the scan again."
         )
     return Derivative(volume.data, volume.affine, mask, transform, contract, notes)
+
+
+def contract_of(image: Path, notes: Mapping[str, Any]) -> PreprocessingContract:
+    """Return how an image was preprocessed, as its sidecar `notes` say.
+
+    Raises
+    ------
+    ImageError
+        If they do not say it in a way that this version knows.
+    """
+    try:
+        return PreprocessingContract.parse(
+            dict(notes["Contract"]), f"'{sidecar(image)}'"
+        )
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise _unclear(image, error) from None
+
+
+def _unclear(image: Path, error: Exception) -> ImageError:
+    return ImageError(
+        f"'{sidecar(image)}' does not say how the scan was preprocessed "
+        f"({error}). Preprocess the scan again."
+    )
 
 
 def read_sidecar(image: Path) -> dict[str, Any]:

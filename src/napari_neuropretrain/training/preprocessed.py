@@ -8,7 +8,11 @@ from pathlib import Path
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import JOBS, PreprocessConfig
 from napari_neuropretrain.data.participants import Cohort, read_cohort
-from napari_neuropretrain.errors import CohortError
+from napari_neuropretrain.errors import CohortError, ContractError, ImageError
+from napari_neuropretrain.preprocessing.derivatives import (
+    contract_of,
+    read_sidecar,
+)
 from napari_neuropretrain.progress import Outcome, Progress, Report
 
 
@@ -47,12 +51,14 @@ def preprocessed_cohort(
     CohortError
         If no scan is left.
     ContractError
-        If this version cannot preprocess in that way.
+        If this version cannot preprocess in that way, or preprocessed scans were
+        preprocessed in different ways.
     """
     cohort = read_cohort(path)
     if cohort.kind == "preprocessed":
         for note in cohort.notes:
             report(Progress("warning", note))
+        _refuse_mixture(cohort)
         return cohort
     scans = len(cohort.scans)
     report(Progress("step", f"Preprocessing {scans} raw scans first", 0, scans))
@@ -68,6 +74,35 @@ def preprocessed_cohort(
     for note in done.notes[len(cohort.notes) :]:
         report(Progress("warning", note))
     return done
+
+
+def _refuse_mixture(cohort: Cohort) -> None:
+    """Refuse scans that no single contract describes, and name the groups."""
+    groups: dict[PreprocessingContract, list[str]] = {}
+    for scan in cohort.scans:
+        try:
+            contract = contract_of(scan.path, read_sidecar(scan.path))
+        except ImageError:  # said when the scan itself is read
+            continue
+        groups.setdefault(contract, []).append(scan.key)
+    if len(groups) < 2:
+        return
+    (most, _), *others = sorted(groups.items(), key=lambda group: -len(group[1]))
+    lines = [f"  {_listed(groups[most])}: the most common way"]
+    lines += [
+        f"  {_listed(groups[other])}: {'; '.join(other.differences(most))}"
+        for other in dict(others)
+    ]
+    raise ContractError(
+        f"The scans in '{cohort.root}' were preprocessed in {len(groups)} ways, and a "
+        "network must see one:\n" + "\n".join(lines) + "\nPreprocess the whole cohort "
+        "with the same settings, into a new folder (neuropretrain preprocess)."
+    )
+
+
+def _listed(keys: list[str]) -> str:
+    shown = ", ".join(keys[:5]) + (", …" if keys[5:] else "")
+    return f"{len(keys)} scans ({shown})" if keys[1:] else keys[0]
 
 
 def _with_derivatives(cohort: Cohort, output: Path, outcome: Outcome) -> Cohort:
