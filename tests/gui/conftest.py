@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 import textwrap
@@ -78,3 +79,52 @@ def no_gl() -> None:
     headless = sys.platform == "linux" and not os.environ.get("DISPLAY")
     if offscreen or headless:
         pytest.skip("No display with OpenGL: run under xvfb-run to test the viewer.")
+
+
+GRID = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+def save_scan(path: Path, voxels: np.ndarray, affine: np.ndarray = GRID) -> Path:
+    """Write voxels as NIfTI."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(voxels.astype(np.float32), affine), path)
+    return path
+
+
+@pytest.fixture
+def derivatives(tmp_path) -> Path:
+    """A derivatives folder of three toy scans with a quality table."""
+    root = tmp_path / "out"
+    x, y, z = np.mgrid[:20, :24, :20]
+    brain = ((x - 10) / 7) ** 2 + ((y - 12) / 9) ** 2 + ((z - 10) / 7) ** 2 < 1
+    verdicts = {"01": "keep", "02": "look", "03": "reject"}
+    lines = ["participant_id\tsession_id\tverdict\treason\tdecision\tnote\tdice"]
+    for name, verdict in verdicts.items():
+        key = f"sub-{name}"
+        raw = save_scan(tmp_path / f"raw/{key}_T1w.nii.gz", 50.0 + y + 90 * brain)
+        stem = root / key / "anat" / key
+        aligned = np.where(brain, y / 12.0 - 1, 0)[2:18, 2:18, 2:18]
+        inside = brain[2:18, 2:18, 2:18]
+        save_scan(Path(f"{stem}_space-MNI152_desc-preproc_T1w.nii.gz"), aligned)
+        save_scan(Path(f"{stem}_space-MNI152_desc-brain_mask.nii.gz"), inside)
+        save_scan(Path(f"{stem}_desc-brain_mask.nii.gz"), brain)
+        notes = json.dumps({"Source": {"Path": str(raw)}})
+        Path(f"{stem}_space-MNI152_desc-preproc_T1w.json").write_text(notes)
+        reason = "" if verdict == "keep" else f"The mask is a {verdict}."
+        lines.append(f"{key}\tn/a\t{verdict}\t{reason or 'n/a'}\tn/a\tn/a\t0.95")
+    (root / "quality.tsv").write_text("\n".join(lines) + "\n")
+    (root / "quality.html").write_text("<p>quality</p>")
+    return root
+
+
+@pytest.fixture
+def quick_edges(monkeypatch):
+    """Lines that need no template: a cross in the middle of the grid."""
+
+    def edges(shape, spacing_mm):
+        lines = np.zeros(shape, np.uint8)
+        lines[shape[0] // 2], lines[:, shape[1] // 2] = 1, 2
+        return lines, np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+
+    module = "napari_neuropretrain.gui.scan_pair.template_edges"
+    monkeypatch.setattr(module, edges)

@@ -69,6 +69,7 @@ def test_manifest_names_what_exists():
     found = manifest.contributions
     assert [widget.display_name for widget in found.widgets] == [
         "Preprocess",
+        "Review quality",
         "Fine-tune",
         "Predict",
         "Explain",
@@ -76,7 +77,9 @@ def test_manifest_names_what_exists():
     assert found.readers[0].accepts_directories
 
 
-def test_derivatives_are_shown_with_the_scan_they_came_from(tmp_path, oblique_scan):
+def test_derivatives_are_shown_with_the_scan_they_came_from(
+    tmp_path, oblique_scan, quick_edges
+):
     values = np.random.default_rng(0).normal(size=(8, 8, 8))
     stem = tmp_path / "sub-01_space-MNI152_desc-preproc_T1w"
     save(stem.with_name(stem.name + ".nii.gz"), values)
@@ -86,6 +89,7 @@ def test_derivatives_are_shown_with_the_scan_they_came_from(tmp_path, oblique_sc
     shown = load_result("derivatives", tmp_path, tmp_path)
     names = [keywords["name"] for _, keywords, _ in shown.layers]
     expected = ["sub-01_T1w (oblique 12°)", "sub-01_desc-brain_mask", stem.name]
+    expected.append("template edges")
     assert names == expected
     assert shown.layers[2][1]["visible"] is False
 

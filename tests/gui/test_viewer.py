@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
+from qtpy.QtCore import Qt
 
+from napari_neuropretrain.data.quality import read_quality
 from napari_neuropretrain.gui import layers, view
+from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.review_widget import open_reviews
 from napari_neuropretrain.gui.widgets import ExplainWidget
 
 pytestmark = [pytest.mark.gl, pytest.mark.usefixtures("no_gl")]
@@ -87,3 +92,33 @@ def test_results_of_a_run_arrive_as_layers(
     with qtbot.waitSignal(widget.shown, timeout=20_000):
         widget.show_result("occlusion", oblique_scan)
     assert len(viewer.layers) == 1
+
+
+def test_review_in_the_viewer(
+    make_napari_viewer, npe2pm, qtbot, derivatives, quick_edges
+):
+    npe2pm.register(PluginManifest.from_distribution("napari-neuropretrain"))
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1400, 900)
+    widget = PreprocessWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Preprocess")
+    widget.form.widgets["output"].line_edit.value = str(derivatives)
+    widget.review_button.click()
+    (review,) = open_reviews(viewer)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=20_000)
+    picture = viewer.screenshot(flash=False).astype(int)
+    green = picture[..., 1] - picture[..., 0] > 100
+    assert green.sum() > 100  # the outline of the mask
+    view.show_side(viewer, "after")
+    picture = viewer.screenshot(flash=False).astype(int)
+    assert (picture[..., 1] - picture[..., 0] > 100).sum() == 0
+    assert (picture[..., 0] - picture[..., 2] > 100).sum() > 100  # the edges
+    review.panel.step(1)
+    qtbot.keyClick(
+        viewer.window._qt_window, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier
+    )
+    assert read_quality(derivatives)["sub-02"].decision == "reject"
+    qtbot.waitUntil(lambda: "sub-02_T1w" in viewer.layers, timeout=20_000)
+    # A second press finds the same review, and a new run fills it again.
+    widget.review_button.click()
+    assert open_reviews(viewer) == [review]

@@ -9,7 +9,7 @@ SCAN_STEPS = ("brain mask", "bias field", "registration", "resampling", "intensi
 """What the engine calls the steps of one scan; it announces each as it begins."""
 
 _ITEM = ("item_done", "item_failed")
-_HIDDEN = ("kind", "path", "pid", "version", "job", "traceback")
+_HIDDEN = ("kind", "path", "pid", "version", "job", "traceback", "peak_mib")
 _QUIET = ("heartbeat", "result")
 
 

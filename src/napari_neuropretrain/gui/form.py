@@ -24,12 +24,16 @@ from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.contract import name_shape
+from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.path_field import make_path_widget, path_row
 
 FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 
 SHOWN_FIRST = ("epochs", "device")
 """Numbers people change at once; other numbers are folded away."""
+FOLDED = ("dof",)
+"""Choices that few people change."""
+LABELS = {"dof": "DOF", "memory_gib": "Memory (GiB)"}
 
 
 class Form(QWidget):
@@ -92,6 +96,16 @@ class Form(QWidget):
         required = [name for name, field in fields.items() if field.is_required()]
         return [label_of(name) for name in required if name not in values]
 
+    def wrong(self) -> str:
+        """Return what is wrong with what is filled in, whatever else is missing."""
+        fields = self._options.model_fields
+        missing = [name for name, field in fields.items() if field.is_required()]
+        try:
+            self._options.parse(dict.fromkeys(missing, Path()) | self.values())
+        except ConfigError as error:
+            return "\n".join(line.strip() for line in str(error).splitlines()[1:])
+        return ""
+
     def config(self) -> Config:
         """Return the settings.
 
@@ -148,6 +162,8 @@ def label_of(name: str) -> str:
     >>> label_of("spacing_mm"), label_of("batch_size")
     ('Spacing (mm)', 'Batch size')
     """
+    if name in LABELS:
+        return LABELS[name]
     words = name.removesuffix("_mm").replace("_", " ").capitalize()
     return f"{words} (mm)" if name.endswith("_mm") else words
 
@@ -200,6 +216,8 @@ def _finest(default: object) -> float:
 
 
 def _shown_first(name: str, field: FieldInfo) -> bool:
+    if name in FOLDED:
+        return False
     choice = get_origin(field.annotation) is Literal or field.annotation is Choice
     return field.annotation is Path or choice or name in SHOWN_FIRST
 

@@ -119,7 +119,9 @@ class JobWidget(QWidget):
         self, kind: str, path: Path, values: dict[str, Any] | None = None
     ) -> None:
         """Load a result in the background and show it."""
-        worker = create_worker(load_result, kind, path, self._scan, values or {})
+        given = (kind, path, self._scan, values or {})
+        # Errors are told in the panel, not in a dialog.
+        worker = create_worker(load_result, *given, _ignore_errors=True)
         worker.returned.connect(self._show)
         worker.errored.connect(self._loading_failed)
         worker.start()
@@ -189,7 +191,9 @@ class JobWidget(QWidget):
     def _check(self) -> Config | None:
         """Return the settings, or show what is wrong with them."""
         if missing := self.form.missing():
-            self.say(f"To start, fill in: {', '.join(missing)}.", wrong=False)
+            wrong = self.form.wrong()
+            lines = [wrong, f"To start, fill in: {', '.join(missing)}."]
+            self.say("\n".join(lines).strip(), wrong=bool(wrong))
             self.start_button.setEnabled(False)
             return None
         try:

@@ -134,7 +134,16 @@ def outside_dark(data: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
 
     A z-scored volume is 0 outside the brain, which would be drawn mid-grey.
     """
-    return np.where(mask > 0.5, data, display_limits(data)[0])
+    return np.where(mask > 0.5, data, brain_limits(data, mask)[0])
+
+
+def brain_limits(data: NDArray[Any], mask: NDArray[Any]) -> tuple[float, float]:
+    """Return contrast limits of a z-scored brain: white matter is light, not white."""
+    inside = data[mask > 0.5]
+    if inside.size == 0:
+        return display_limits(data)
+    low, high = (float(value) for value in np.percentile(inside, (3, 99.7)))
+    return low, high + max(0.2 * (high - low), 1e-6)
 
 
 def set_threshold(layer: Layer, fraction: float) -> float:

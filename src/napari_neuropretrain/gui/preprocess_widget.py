@@ -77,7 +77,8 @@ class PreprocessWidget(JobWidget):
         self.layer_button.setEnabled(False)
         data, affine = voxels_of(layer)
         # Packing a 1 mm head takes seconds.
-        worker = create_worker(write_scan, data, affine, layer.name, output)
+        given = (data, affine, layer.name, output)
+        worker = create_worker(write_scan, *given, _ignore_errors=True)
         worker.returned.connect(self._written)
         worker.errored.connect(self._not_written)
         worker.start()

@@ -67,18 +67,21 @@ def read_layers(path: Path) -> list[LayerData]:
         share = _strongest_share(details, symmetric_limit(data))
         return [layers.occlusion_layer(data, affine, stem, share, **details)]
     volume = read_volume(path)
-    data = volume.data
+    data, look = volume.data, {}
     if stem.endswith(PREPROC):
         mask = path.with_name(path.name.replace("_desc-preproc_T1w", BRAIN_MASK))
         if mask.exists():
-            data = layers.outside_dark(data, _read_map(mask)[0])
+            brain = _read_map(mask)[0]
+            look["contrast_limits"] = layers.brain_limits(data, brain)
+            data = layers.outside_dark(data, brain)
     details = {
         "path": str(path),
         "native_affine": volume.native_affine,
         "notes": volume.notes,
         **_header(path),
     }
-    return [layers.t1_layer(data, volume.affine, stem, **details)]
+    voxels, keywords, kind = layers.t1_layer(data, volume.affine, stem, **details)
+    return [(voxels, keywords | look, kind)]
 
 
 def stem_of(path: Path) -> str:

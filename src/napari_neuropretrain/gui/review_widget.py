@@ -119,7 +119,7 @@ class ReviewWidget(QWidget):
             view.remove_sides(self._viewer)
             self.panel.say(f"There is no image of {row.key}: it failed.", False)
             return
-        worker = create_worker(pair_layers, preproc)
+        worker = create_worker(pair_layers, preproc, _ignore_errors=True)
         worker.returned.connect(partial(self._show, self._loads))
         worker.errored.connect(partial(self._loading_failed, self._loads))
         worker.start()

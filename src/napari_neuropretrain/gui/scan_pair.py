@@ -125,5 +125,7 @@ def _marked(layers: list[LayerData], side: str) -> list[LayerData]:
     marked: list[LayerData] = []
     for data, keywords, kind in layers:
         metadata: dict[str, Any] = {**keywords["metadata"], SIDE_KEY: side}
-        marked.append((data, {**keywords, "metadata": metadata}, kind))
+        # Hidden until the view has chosen a side.
+        known = {**keywords, "metadata": metadata, "visible": False}
+        marked.append((data, known, kind))
     return marked

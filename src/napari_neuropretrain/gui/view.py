@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
+from numpy.typing import NDArray
 
 from napari_neuropretrain.gui.layers import (
     AFTER,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PLANES = {"Axial": (0, 1, 2), "Coronal": (1, 0, 2), "Sagittal": (2, 0, 1)}
 """Order of napari's axes (z, y, x) for each plane, the last two on the screen."""
 
+_OTHER_AXES = ((1, 2), (0, 2), (0, 1))
+"""For each axis of a volume, the other two."""
 _TOWARDS = ("top", "front", "the person's right")
 """Where z, y and x grow to."""
 _SIDES = {
@@ -38,7 +41,8 @@ def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
     A layer of the same name is replaced, and so are the layers before and after
     preprocessing of the scan shown until now. Call it in the GUI thread.
     """
-    side = side_shown(viewer) or BEFORE
+    side, point = side_shown(viewer) or BEFORE, tuple(viewer.dims.point)[-3:]
+    at = point if side_shown(viewer) else None
     if any(SIDE_KEY in keywords["metadata"] for _, keywords, _ in layers):
         remove_sides(viewer)
     added = []
@@ -53,9 +57,10 @@ def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
         set_up_view(viewer)
         if _has_side(added[-1]):
             present = [layer.metadata.get(SIDE_KEY) for layer in added]
-            show_side(viewer, side if side in present else AFTER)
+            show_side(viewer, side if side in present else AFTER, at)
         else:
             _look_at(viewer, added[-1])
+            viewer.reset_view()
     return added
 
 
@@ -90,31 +95,37 @@ def show_3d(viewer: ViewerModel) -> None:
     viewer.scene.camera.set_view_direction((-0.25, -1.0, -0.8), (1.0, 0.0, 0.0))
 
 
-def show_side(viewer: ViewerModel, side: str) -> None:
+def show_side(
+    viewer: ViewerModel, side: str, at: Sequence[float] | None = None
+) -> None:
     """Show the layers before or after preprocessing, and no other image.
 
-    The two lie in different spaces, so only one is drawn at a time. The slices stay
-    where they are as long as they cut the volume.
+    The two lie in different spaces, so only one is drawn at a time.
 
     Parameters
     ----------
     side
         `BEFORE` or `AFTER`; nothing happens where there is no such layer.
+    at
+        Where to cut, in mm along z, y and x. A side that is shown already is cut
+        where it was; anything else in its middle.
     """
     chosen = [one for one in viewer.layers if one.metadata.get(SIDE_KEY) == side]
     if not chosen:
         return
-    stay = side_shown(viewer) == side
+    if at is None and side_shown(viewer) == side:
+        at = tuple(viewer.dims.point)[-3:]
     for layer in viewer.layers:
         if layer in chosen:
             layer.visible = viewer.dims.ndisplay == 2 or isinstance(layer, Image)
         elif _has_side(layer) or isinstance(layer, Image):
             layer.visible = False
     low, high = np.array(chosen[0].extent.world)
-    point = np.array(viewer.dims.point)[-3:]
-    inside = bool(np.all((point >= low) & (point <= high)))
-    if not (stay and inside):
-        _look_at(viewer, chosen[0])
+    if at is not None and np.all((at >= low) & (at <= high)):
+        viewer.dims.point = tuple(at)
+    else:
+        _look_at(viewer, chosen[-1])
+    viewer.layers.selection.active = chosen[0]
     viewer.reset_view(layers=chosen, reset_camera_angle=False)
     _say_sides(viewer)
 
@@ -166,11 +177,20 @@ def _say_sides(viewer: ViewerModel, event: object = None) -> None:
 
 
 def _look_at(viewer: ViewerModel, layer: Layer) -> None:
-    """Move to the strongest voxel of an occlusion map, else to the middle."""
-    shape = np.array(layer.data.shape)
-    index = (shape - 1) // 2
+    """Move to the strongest voxel of an occlusion map, else to the middle.
+
+    The middle of labels is that of what is labelled.
+    """
+    index = (np.array(layer.data.shape) - 1) // 2
     if OCCLUSION_KEY in layer.metadata:
         peak = int(np.argmax(np.abs(layer.data)))
         index = np.array(np.unravel_index(peak, layer.data.shape))
+    elif isinstance(layer, Labels) and layer.data.any():
+        index = np.array([_middle(layer.data.any(axis)) for axis in _OTHER_AXES])
     viewer.dims.point = tuple(layer.data_to_world(index))
-    viewer.reset_view()
+
+
+def _middle(labelled: NDArray[np.bool_]) -> int:
+    """Return the middle of the span in which something is True."""
+    places = np.flatnonzero(labelled)
+    return int(places[0] + places[-1]) // 2
