@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import FileEdit
 from napari.qt.threading import create_worker
 
+from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.quality import QUALITY_TABLE
 from napari_neuropretrain.errors import ImageError, NeuropretrainError
 from napari_neuropretrain.gui.job_layout import button_row, wide_button
@@ -26,6 +27,7 @@ from napari_neuropretrain.gui.review_widget import (
     open_review,
     open_reviews,
 )
+from napari_neuropretrain.gui.template_edges import template_edges
 from napari_neuropretrain.gui.view_controls import ViewControls
 
 if TYPE_CHECKING:
@@ -60,6 +62,14 @@ class PreprocessWidget(JobWidget):
         self._output.changed.connect(self._offer_review)
         self.shown.connect(self._take_quality)
         self._offer_review()
+
+    def start(self) -> None:
+        """Start the job, and have the template's lines ready when it ends."""
+        super().start()
+        config = self._check()
+        if isinstance(config, PreprocessConfig):
+            grid = (config.shape, config.spacing_mm)
+            create_worker(template_edges, *grid, _ignore_errors=True).start()
 
     def use_layer(self) -> None:
         """Make the current layer the input; say why if it cannot be."""

@@ -178,6 +178,7 @@ class ReviewPanel(QWidget):
             button_row(*self.buttons.values()),
             self.note,
             button_row(self.previous, self.next),
+            _keys(),
         ):
             if isinstance(row, QWidget):
                 column.addWidget(row, 1 if row is self.table else 0)
@@ -188,6 +189,15 @@ class ReviewPanel(QWidget):
 
 def _nothing() -> None:
     """Wait for a slot to be connected."""
+
+
+def _keys() -> QLabel:
+    """Say which keys there are."""
+    words = [f"{key} {word or 'undo'}" for word, key in SHORTCUTS.items()]
+    label = QLabel(f"Keys: {', '.join(words)}, Alt+PgUp, Alt+PgDown")
+    label.setWordWrap(True)
+    label.setEnabled(False)
+    return label
 
 
 def _label() -> QLabel:
@@ -209,7 +219,8 @@ def _table() -> QTableWidget:
         numbers.setVisible(False)
     if (header := table.horizontalHeader()) is not None:
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
+        last = len(_COLUMNS) - 1
+        header.setSectionResizeMode(last, QHeaderView.ResizeMode.Stretch)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
@@ -20,8 +21,9 @@ _WHITE, _FLUID = 0.78, 0.48
 _SHELL_VOXELS = 6
 """Fluid this close to the outline is sulci: too many lines to judge by."""
 
+_ONE_AT_A_TIME = Lock()
 
-@lru_cache(maxsize=2)
+
 def template_edges(shape: tuple[int, int, int], spacing_mm: float) -> Lines:
     """Return the template's lines in the box of a model's grid.
 
@@ -38,6 +40,13 @@ def template_edges(shape: tuple[int, int, int], spacing_mm: float) -> Lines:
         uint8 (X, Y, Z), 0 where there is no line, and voxel to RAS mm (4, 4). The
         callers share it: do not write into it.
     """
+    # Threads that ask at the same time wait for the first.
+    with _ONE_AT_A_TIME:
+        return _make(shape, spacing_mm)
+
+
+@lru_cache(maxsize=2)
+def _make(shape: tuple[int, int, int], spacing_mm: float) -> Lines:
     from napari_neuropretrain.data.template import load_template
 
     fine_mm = min(spacing_mm, FINEST_MM)

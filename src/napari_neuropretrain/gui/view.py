@@ -41,23 +41,26 @@ def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
     A layer of the same name is replaced, and so are the layers before and after
     preprocessing of the scan shown until now. Call it in the GUI thread.
     """
-    side, point = side_shown(viewer) or BEFORE, tuple(viewer.dims.point)[-3:]
-    at = point if side_shown(viewer) else None
-    if any(SIDE_KEY in keywords["metadata"] for _, keywords, _ in layers):
-        remove_sides(viewer)
+    side, point = side_shown(viewer), tuple(viewer.dims.point)[-3:]
+    paired = any(SIDE_KEY in keywords["metadata"] for _, keywords, _ in layers)
+    names = {keywords.get("name") for _, keywords, _ in layers}
+    old = [one for one in viewer.layers if one.name in names]
+    old += [one for one in viewer.layers if paired and _has_side(one)]
+    for layer in old:
+        layer.name = f"{layer.name} (old)"  # gives its name to the new one
     added = []
     for data, keywords, kind in layers:
-        name = keywords.get("name", "")
-        if name in viewer.layers:
-            viewer.layers.remove(viewer.layers[name])
-        layer = viewer.add_layer(Layer.create(data, keywords, kind))
-        finish(layer)
-        added.append(layer)
+        added.append(viewer.add_layer(Layer.create(data, keywords, kind)))
+        finish(added[-1])
+    # Last, since a viewer that was empty in between forgets its view.
+    _remove(viewer, old)
     if added:
         set_up_view(viewer)
         if _has_side(added[-1]):
-            present = [layer.metadata.get(SIDE_KEY) for layer in added]
-            show_side(viewer, side if side in present else AFTER, at)
+            present = {layer.metadata.get(SIDE_KEY) for layer in added}
+            wanted = side or BEFORE
+            at = point if side else None
+            show_side(viewer, wanted if wanted in present else AFTER, at)
         else:
             _look_at(viewer, added[-1])
             viewer.reset_view()
@@ -145,8 +148,13 @@ def sides_of(viewer: ViewerModel) -> set[str]:
 
 def remove_sides(viewer: ViewerModel) -> None:
     """Take the layers before and after preprocessing away."""
-    for layer in [one for one in viewer.layers if _has_side(one)]:
-        viewer.layers.remove(layer)
+    _remove(viewer, [one for one in viewer.layers if _has_side(one)])
+
+
+def _remove(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
+    for layer in layers:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
 
 
 def _has_side(layer: Layer) -> bool:
