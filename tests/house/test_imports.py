@@ -22,7 +22,7 @@ LIGHT = {
     "gui",
 }
 HEAVY = {"torch", "monai", "lightning", "ants", "SimpleITK", "sklearn", "pandas"}
-HEAVY |= {"scipy", "nilearn", "matplotlib"}
+HEAVY |= {"scipy", "nilearn", "matplotlib", "dask", "distributed"}
 QT = {"qtpy", "superqt", "magicgui", "napari", "PyQt6", "PySide6"}
 
 # Folder or module: the folders of this package it may import besides itself.

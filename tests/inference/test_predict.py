@@ -159,14 +159,16 @@ def test_prepare_scan_gives_what_the_model_needs(
     tmp_path: Path, asked: list[PreprocessConfig], six_participants: Path
 ) -> None:
     raw = six_participants / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
-    derivative = prepare_scan(raw, SMALL, tmp_path / "made", silent, threads=1)
+    path, derivative = prepare_scan(raw, SMALL, tmp_path / "made", silent, threads=1)
     assert derivative.contract == SMALL
     assert len(asked) == 1
     done = tmp_path / "made/sub-01/anat/sub-01_space-MNI152_desc-preproc_T1w.nii.gz"
-    again = prepare_scan(done, SMALL, tmp_path / "made", silent)
+    assert path == done
+    same, again = prepare_scan(done, SMALL, tmp_path / "made", silent)
+    assert same == done
     assert (again.image == derivative.image).all()
     assert len(asked) == 1
-    with pytest.raises(ContractError, match=r"not \(40, 40, 40\).*raw scan"):
+    with pytest.raises(ContractError, match=r"not \(40, 40, 40\).*--shape 40 --sp"):
         prepare_scan(done, OTHER, tmp_path / "made", silent)
 
 

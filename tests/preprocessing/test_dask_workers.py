@@ -40,9 +40,16 @@ def tasks_in(folder: Path, count: int) -> list[ScanTask]:
 
 
 def workers() -> list[psutil.Process]:
-    """Child processes other than the one that multiprocessing keeps."""
+    """Child processes that multiprocessing has spawned."""
     children = psutil.Process().children(recursive=True)
-    return [one for one in children if "resource_tracker" not in str(one.cmdline())]
+    return [one for one in children if "spawn_main" in " ".join(command_of(one))]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def all_ports() -> set[str]:
@@ -161,9 +168,9 @@ def test_a_running_cluster_does_the_work_and_lives_on(
     assert all(str(tmp_path / record.scan.key) in record.reason for record in records)
     assert not list(tmp_path.glob(".run-*"))
 
-    with pytest.raises(Cancelled), monkeypatch.context() as patch:
-        patch.setattr(dask_workers, "HEARTBEAT_S", 0.0)
-        patch.setattr(dask_workers, "do_scan", lambda task, files: time.sleep(1))
+    monkeypatch.setattr(dask_workers, "HEARTBEAT_S", 0.0)
+    monkeypatch.setattr(dask_workers, "do_scan", lambda task, files: time.sleep(1))
+    with pytest.raises(Cancelled):
         list(run_on_cluster(tasks, address, stop_at_heartbeat))
     with Client(somebodys_cluster, set_as_default=False) as client:
         assert len(client.nthreads()) == 1

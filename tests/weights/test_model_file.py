@@ -119,6 +119,35 @@ def test_a_strange_card_is_explained(
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("version", [1, 3, None])
+def test_a_contract_of_another_version_is_refused(
+    tmp_path: Path, network: nn.Module, version: int | None
+) -> None:
+    save_model(tmp_path, network, CARD)
+    path = tmp_path / "model.json"
+    card = json.loads(path.read_text())
+    card["contract"]["version"] = version
+    path.write_text(json.dumps(card))
+    message = rf"by version {version} of the.*has version 2\. .*trained it \(napari"
+    with pytest.raises(CheckpointError, match=message):
+        load_model(tmp_path)
+
+
+def test_every_parameter_of_the_contract_is_in_the_card(
+    tmp_path: Path, network: nn.Module
+) -> None:
+    odd = PreprocessingContract(shape=(32, 40, 48), spacing_mm=3.0).replace(
+        registration={"dof": 12, "levels_mm": (6.0, 3.0)},
+        bias_field={"convergence": 0.01, "iterations": (7, 5), "working_voxel_mm": 5.0},
+        brain_mask={"method": "synthstrip", "version": "1.8"},
+    )
+    save_model(tmp_path, network, CARD.replace(contract=odd))
+    assert load_model(tmp_path)[1].contract == odd
+    stored = json.loads((tmp_path / "model.json").read_text())["contract"]
+    assert stored == odd.model_dump(mode="json")
+    assert stored["bias_field"]["convergence"] == 0.01
+
+
 def test_a_card_that_is_no_json_is_explained(
     tmp_path: Path, network: nn.Module
 ) -> None:

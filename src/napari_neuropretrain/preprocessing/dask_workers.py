@@ -148,6 +148,7 @@ def _ended(
             clock.tick()
             for future in ended.next_batch(block=False):
                 yield waiting.pop(future), future
+                future.release()  # or its loss would have it computed again
             if not ended.has_ready():
                 time.sleep(LOOK_S)
     finally:

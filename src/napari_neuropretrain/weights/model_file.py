@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,11 +20,13 @@ from torch import Tensor, nn
 from napari_neuropretrain import __version__
 from napari_neuropretrain.backbones.parameters import count_parameters
 from napari_neuropretrain.config.base import write_bytes, write_text
+from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.weights.model_card import ModelCard
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 _SHOWN = 3
+_PACKAGE = "napari-neuropretrain"
 
 
 def save_model(
@@ -105,12 +108,30 @@ def read_card(path: Path) -> ModelCard:
             f"'{path}' is not a model card of napari-neuropretrain. Give a model that "
             "neuropretrain finetune wrote."
         )
+    _check_contract(path, values)
     try:
         return ModelCard.parse(values, f"'{path}'")
     except ConfigError as error:
         raise CheckpointError(
             f"The model card is of another version or was edited. {error}"
         ) from None
+
+
+def _check_contract(path: Path, values: Mapping[str, Any]) -> None:
+    """Refuse a model whose scans were preprocessed by other steps than ours."""
+    contract = values.get("contract")
+    given = contract.get("version") if isinstance(contract, Mapping) else None
+    own = PreprocessingContract.model_fields["version"].default
+    if given == own:
+        return
+    versions = values.get("versions")
+    maker = versions.get(_PACKAGE) if isinstance(versions, Mapping) else None
+    used = f" ({_PACKAGE} {maker})" if maker else ""
+    raise CheckpointError(
+        f"The model of '{path}' needs scans preprocessed by version {given} of the "
+        f"preprocessing, and this {_PACKAGE} {__version__} has version {own}. Use the "
+        f"version that trained it{used}, or train it again with this one."
+    )
 
 
 def load_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
