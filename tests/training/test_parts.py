@@ -100,7 +100,7 @@ def test_no_training_batch_holds_a_single_volume() -> None:
 
 def test_the_head_starts_at_the_best_constant() -> None:
     network = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1))
-    start_head(network, -1.25)
+    start_head(network, "2", -1.25)
     assert network(torch.randn(7, 5)).flatten().tolist() == [-1.25] * 7
 
 
@@ -124,8 +124,8 @@ def test_statistics_need_only_so_many_volumes() -> None:
 
 
 def test_a_loss_that_is_no_number_is_explained() -> None:
-    reporter = ReportProgress(silent, lambda logits: ("mae", 0.0))
-    outputs = {"loss": torch.tensor(float("nan"))}
-    trainer = SimpleNamespace(current_epoch=4)
+    reporter = ReportProgress(silent, lambda logits: ("mae", 0.0), 10)
+    outputs = {"mean": torch.tensor(float("nan"))}
+    module = SimpleNamespace(epoch=4)
     with pytest.raises(NeuropretrainError, match=r"nan in epoch 5.*learning_rate"):
-        reporter.on_train_batch_end(trainer, None, outputs, None, 0)
+        reporter.on_train_batch_end(None, module, outputs, None, 0)

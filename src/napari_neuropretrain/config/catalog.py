@@ -2,7 +2,15 @@
 
 from napari_neuropretrain.config.options.backbones import (
     DenseNet121Options,
+    MiNiTOptions,
+    NiTOptions,
+    ResEncOptions,
+    SfcnOptions,
+    SwinOptions,
     TinyDenseNetOptions,
+    ViT8mOptions,
+    ViTB16Options,
+    ViTB16SixLayersOptions,
 )
 from napari_neuropretrain.config.options.sources import TemplateCohortOptions
 from napari_neuropretrain.config.options.tasks import (
@@ -11,7 +19,12 @@ from napari_neuropretrain.config.options.tasks import (
     PdOptions,
     SexOptions,
 )
-from napari_neuropretrain.config.options.tunings import FullTuningOptions
+from napari_neuropretrain.config.options.tunings import (
+    FullTuningOptions,
+    LoraTuningOptions,
+    PartialTuningOptions,
+    TopTuningOptions,
+)
 from napari_neuropretrain.config.registry import Registry
 
 _ROOT = "napari_neuropretrain."
@@ -19,17 +32,73 @@ _ROOT = "napari_neuropretrain."
 BACKBONES = Registry("backbone")
 BACKBONES.register(
     "densenet121",
-    "DenseNet121-3D, the paper's CNN",
+    "DenseNet121-3D, a large CNN; the best start for classification",
     DenseNet121Options,
     _ROOT + "backbones.densenet:build_densenet",
     parameters=11_243_649,
 )
 BACKBONES.register(
     "tiny_densenet",
-    "Tiny-DenseNet, three blocks of growth 16",
+    "Tiny-DenseNet, three blocks of growth 16; the fastest to train from scratch",
     TinyDenseNetOptions,
     _ROOT + "backbones.densenet:build_densenet",
     parameters=1_462_873,
+)
+BACKBONES.register(
+    "swin_t",
+    "Video Swin-T, attention in shifted windows; takes Kinetics-400 video weights",
+    SwinOptions,
+    _ROOT + "backbones.swin:build_swin",
+    parameters=27_845_095,
+)
+BACKBONES.register(
+    "vit_8m",
+    "ViT of 8 million parameters, six layers of width 360; for masked modelling",
+    ViT8mOptions,
+    _ROOT + "backbones.vit:build_vit",
+    parameters=8_004_169,
+)
+BACKBONES.register(
+    "vit_b16_6l",
+    "ViT-B/16 cut to six layers, as the paper's text describes it",
+    ViTB16SixLayersOptions,
+    _ROOT + "backbones.vit:build_vit",
+    parameters=45_838_081,
+)
+BACKBONES.register(
+    "minit",
+    "MiNiT, one small transformer that sees 64 blocks of the brain",
+    MiNiTOptions,
+    _ROOT + "backbones.minit:build_minit",
+    parameters=3_648_128,
+)
+BACKBONES.register(
+    "nit",
+    "NiT, a small ViT with patches of 8 voxels",
+    NiTOptions,
+    _ROOT + "backbones.nit:build_nit",
+    parameters=1_924_522,
+)
+BACKBONES.register(
+    "vit_b16",
+    "ViT-B/16 in full; takes the weights of BrainIAC",
+    ViTB16Options,
+    _ROOT + "backbones.vit:build_vit",
+    parameters=88_359_937,
+)
+BACKBONES.register(
+    "sfcn",
+    "SFCN, a plain small CNN for brain age; takes the weights of UK Biobank",
+    SfcnOptions,
+    _ROOT + "backbones.sfcn:build_sfcn",
+    parameters=2_950_401,
+)
+BACKBONES.register(
+    "resenc_l",
+    "ResEnc-L, the residual encoder of nnU-Net; takes the weights of OpenMind",
+    ResEncOptions,
+    _ROOT + "backbones.resenc:build_resenc",
+    parameters=90_296_897,
 )
 
 TASKS = Registry("task")
@@ -66,6 +135,24 @@ TUNINGS.register(
     "Train every parameter",
     FullTuningOptions,
     _ROOT + "tuning.full:tune_all",
+)
+TUNINGS.register(
+    "top",
+    "Train the head only; the backbone stays as it is",
+    TopTuningOptions,
+    _ROOT + "tuning.top:tune_top",
+)
+TUNINGS.register(
+    "partial",
+    "Train the head and the last stages",
+    PartialTuningOptions,
+    _ROOT + "tuning.partial:tune_from_stage",
+)
+TUNINGS.register(
+    "lora",
+    "Train the head and a low-rank update of each weight",
+    LoraTuningOptions,
+    _ROOT + "tuning.lora:tune_low_rank",
 )
 
 SOURCES = Registry("source")

@@ -81,3 +81,4 @@ def _from(kind: str) -> tuple[Any, ...]:
 
 BackboneChoice: TypeAlias = Annotated[Choice, *_from("backbones")]
 TaskChoice: TypeAlias = Annotated[Choice, *_from("tasks")]
+TuningChoice: TypeAlias = Annotated[Choice, *_from("tunings")]

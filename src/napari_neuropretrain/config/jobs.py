@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.choice import BackboneChoice, TaskChoice
+from napari_neuropretrain.config.choice import BackboneChoice, TaskChoice, TuningChoice
 from napari_neuropretrain.config.contract import (
     BrainMaskParameters,
     DegreesOfFreedom,
@@ -104,12 +104,18 @@ class FinetuneConfig(Config):
     """What to learn."""
     backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
     """Network architecture."""
+    initial_weights: str = ""
+    """Known weights, an imported file or a run folder to start from; empty: none."""
+    tuning: TuningChoice = Field(default="full", validate_default=True)
+    """Which part of the network learns."""
     label: str = ""
     """Column with the label; empty means the task's own (age, sex, diagnosis)."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
     """Longest training, in passes over the training participants."""
     batch_size: Annotated[int, Field(ge=2, le=1024)] = 4
-    """Volumes per step."""
+    """Volumes per step; halved where the memory is too small."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Steps whose gradients are added up for one update of the weights."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
@@ -128,12 +134,22 @@ class FinetuneConfig(Config):
     """Seed of splits, weights, augmentation and order."""
     device: Device = "auto"
     """auto, cpu, mps, cuda or cuda:1."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
+    channels_last: bool = False
+    """Order feature maps by voxel: can be faster on a GPU; slower on CPUs."""
+    checkpointing: bool = False
+    """Compute feature maps again instead of keeping them: less memory, more time."""
+    compile: bool = False
+    """Compile the network (torch.compile): minutes to start, then often faster."""
     workers: Count = 1
     """Scans preprocessed at the same time, where the cohort is raw."""
     threads: Count = 2
     """CPU threads for training."""
     shape: ShapeText = (80, 80, 80)
     """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
+    overwrite: bool = False
+    """Begin anew where the run folder holds a training, finished or not."""
 
     @field_validator("test_fraction")
     @classmethod

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_neuropretrain.training.volumes import epoch_seed
+
 
 class Augmentation:
     """Flip left and right, shift by whole voxels, vary the intensity.
 
     Drawn from its own generator on the CPU, so that the same seed gives the same
-    changes on every device.
+    changes on every device. `begin` makes them follow from seed and epoch alone.
 
     Parameters
     ----------
@@ -34,11 +36,16 @@ class Augmentation:
         max_scale: float = 0.1,
         max_offset: float = 0.1,
     ) -> None:
+        self.seed = seed
         self.generator = torch.Generator().manual_seed(seed)
         self.flip_probability = flip_probability
         self.max_shift = max_shift
         self.max_scale = max_scale
         self.max_offset = max_offset
+
+    def begin(self, epoch: int) -> None:
+        """Draw the changes of this epoch, whatever was drawn before."""
+        self.generator.manual_seed(epoch_seed(self.seed, epoch, 1))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return changed copies of images (B, 1, X, Y, Z)."""

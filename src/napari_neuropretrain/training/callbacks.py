@@ -1,31 +1,50 @@
-"""What happens beside the training: reports, the best weights, fresh statistics."""
+"""What happens beside the training: the plan, fresh statistics, reports."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor, nn
 
-from napari_neuropretrain.config.base import write_bytes, write_text
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.module import TaskModule
-from napari_neuropretrain.weights.model_file import tensors_to_bytes
+from napari_neuropretrain.training.volumes import EpochOrder, epoch_seed
+from napari_neuropretrain.tuning.plan import is_frozen
 
-BEST_WEIGHTS, BEST_NOTES = "best.safetensors", "best.json"
 STATISTICS_VOLUMES = 48
 """Volumes that batch normalisation statistics are measured on."""
 _STEP_REPORT_S = 0.5
 
 Metric = Callable[[Tensor], tuple[str, float]]
 """From the validation logits (N,) to a metric's name and value."""
+
+
+class BeginEpoch(lightning.Callback):
+    """Let each epoch follow from its number alone: what learns, and all that is drawn.
+
+    Parameters
+    ----------
+    order
+        Of the training volumes.
+    """
+
+    def __init__(self, order: EpochOrder) -> None:
+        self._order = order
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Apply the plan and set the seeds."""
+        module: TaskModule = pl_module
+        module.plan.begin(module.epoch)
+        self._order.begin(module.epoch)
+        torch.manual_seed(epoch_seed(self._order.seed, module.epoch, 2))
+        if module.augment is not None:
+            module.augment.begin(module.epoch)
 
 
 class ReportProgress(lightning.Callback):
@@ -38,18 +57,23 @@ class ReportProgress(lightning.Callback):
         the losses, the validation metric and the seconds that remain.
     metric
         Judges the validation logits.
+    epochs
+        Of the whole training.
     """
 
-    def __init__(self, report: Report, metric: Metric) -> None:
+    def __init__(self, report: Report, metric: Metric, epochs: int) -> None:
         self.report = report
         self.metric = metric
-        self._losses: list[float] = []
+        self.epochs = epochs
+        self.best_loss = math.inf
+        self._losses: list[Tensor] = []
         self._began = self._last = time.monotonic()
-        self._best = math.inf
+        self._share_before = 0.0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock."""
         self._began = time.monotonic()
+        self._share_before = pl_module.first_epoch / self.epochs
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Forget the losses of the epoch before."""
@@ -59,35 +83,35 @@ class ReportProgress(lightning.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Report a step, at most every half second."""
-        loss = float(outputs["loss"])
-        if not math.isfinite(loss):
-            raise NeuropretrainError(
-                f"The loss became {loss} in epoch {trainer.current_epoch + 1}. Lower "
-                "learning_rate (a tenth is a good try), or look for odd labels."
-            )
+        loss: Tensor = outputs["mean"]
         self._losses.append(loss)
-        if time.monotonic() - self._last < _STEP_REPORT_S:
+        waiting = time.monotonic() - self._last < _STEP_REPORT_S
+        # Reading a number makes the GPU wait; on the CPU it costs nothing.
+        if waiting and loss.device.type != "cpu":
+            return
+        _check_finite(float(loss), pl_module.epoch)
+        if waiting:
             return
         self._last = time.monotonic()
-        total = trainer.num_training_batches * trainer.max_epochs
+        batches = trainer.num_training_batches
+        done, total = pl_module.epoch * batches + batch_idx + 1, batches * self.epochs
         values = {
-            "epoch": trainer.current_epoch + 1,
-            "loss": round(loss, 5),
+            "epoch": pl_module.epoch + 1,
+            "loss": round(float(loss), 5),
             "learning_rate": _learning_rate(trainer),
-            "eta_s": self._remaining_s(trainer.global_step / total),
+            "eta_s": self._remaining_s(done / total),
         }
-        self.report(Progress("step", "", trainer.global_step, total, values))
+        self.report(Progress("step", "", done, total, values))
 
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Report an epoch."""
-        if trainer.sanity_checking:
-            return
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Report an epoch, once its state is kept."""
         module: TaskModule = pl_module
-        done, total = trainer.current_epoch + 1, trainer.max_epochs
+        done, total = module.epoch + 1, self.epochs
         name, value = self.metric(module.validation_logits)
-        better = module.validation_loss < self._best
-        self._best = min(self._best, module.validation_loss)
-        loss = sum(self._losses) / max(1, len(self._losses))
+        better = module.validation_loss < self.best_loss
+        self.best_loss = min(self.best_loss, module.validation_loss)
+        loss = float(torch.stack(self._losses).mean())
+        _check_finite(loss, module.epoch)
         values = {
             "epoch": done,
             "loss": round(loss, 5),
@@ -107,40 +131,7 @@ class ReportProgress(lightning.Callback):
 
     def _remaining_s(self, share: float) -> float:
         spent = time.monotonic() - self._began
-        return round(spent * (1 - share) / max(share, 1e-9), 1)
-
-
-class KeepBest(lightning.Callback):
-    """Write the weights of the epoch with the lowest validation loss.
-
-    Safetensors and not a Lightning checkpoint, so that nothing has to be unpickled.
-
-    Parameters
-    ----------
-    folder
-        Holds ``best.safetensors`` and ``best.json``; replaced atomically.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.epoch = 0
-        self.validation_loss = math.inf
-
-    @property
-    def weights(self) -> Path:
-        """The file with the best weights."""
-        return self.folder / BEST_WEIGHTS
-
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Write the weights if this epoch is the best so far."""
-        module: TaskModule = pl_module
-        if trainer.sanity_checking or not module.validation_loss < self.validation_loss:
-            return
-        self.epoch = trainer.current_epoch + 1
-        self.validation_loss = module.validation_loss
-        write_bytes(self.weights, tensors_to_bytes(module.network.state_dict()))
-        notes = {"epoch": self.epoch, "validation_loss": self.validation_loss}
-        write_text(self.folder / BEST_NOTES, json.dumps(notes) + "\n")
+        return round(spent * (1 - share) / max(share - self._share_before, 1e-9), 1)
 
 
 class SettleStatistics(lightning.Callback):
@@ -150,7 +141,7 @@ class SettleStatistics(lightning.Callback):
     cohort, with few steps in an epoch and small batches, the validation then sees
     a network that no training step ever saw. Here they are measured on training
     volumes with the weights as they are (Wu and Johnson 2021, "Rethinking Batch in
-    BatchNorm", arXiv 2105.07576, section 3).
+    BatchNorm", arXiv 2105.07576, section 3). Frozen layers keep theirs.
 
     Parameters
     ----------
@@ -167,10 +158,11 @@ class SettleStatistics(lightning.Callback):
         norms = [
             part
             for part in module.network.modules()
-            if isinstance(part, nn.modules.batchnorm._BatchNorm)
+            if isinstance(part, nn.modules.batchnorm._BatchNorm) and not is_frozen(part)
         ]
         if norms:
-            settle(module.network, norms, self._loader, module.device)
+            with trainer.precision_plugin.forward_context():
+                settle(module.network, norms, self._loader, module.device)
 
 
 def settle(
@@ -193,6 +185,14 @@ def settle(
                 break
     for norm in norms:
         norm.eval()
+
+
+def _check_finite(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise NeuropretrainError(
+            f"The loss became {loss} in epoch {epoch + 1}. Lower "
+            "learning_rate (a tenth is a good try), or look for odd labels."
+        )
 
 
 def _learning_rate(trainer: Any) -> float:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from napari_neuropretrain.config.catalog import TUNINGS
 from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import FinetuneConfig
-from napari_neuropretrain.data.splits import Part, write_splits
-from napari_neuropretrain.evaluation.metrics import roc_auc
+from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.data.splits import write_splits
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation
-from napari_neuropretrain.training.callbacks import (
-    Metric,
-    ReportProgress,
-    SettleStatistics,
-)
-from napari_neuropretrain.training.fit import Fit, fit
-from napari_neuropretrain.training.labelled_cohort import PARTS, divide, read_labels
+from napari_neuropretrain.training.callbacks import ReportProgress
+from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
+from napari_neuropretrain.training.labelled_cohort import PARTS
+from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule, TaskModule, start_head
-from napari_neuropretrain.training.preprocessed import preprocessed_cohort
 from napari_neuropretrain.training.results import (
     Scored,
     describe,
@@ -35,58 +29,40 @@ from napari_neuropretrain.training.results import (
     write_metrics,
     write_predictions,
 )
-from napari_neuropretrain.training.task import Scale, Task
+from napari_neuropretrain.training.resume import check_settings, open_training
+from napari_neuropretrain.training.speed import choose_precision, prepare_network
+from napari_neuropretrain.training.study import Study, gather_study, validation_metric
+from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.training.volumes import (
     VolumeDataset,
-    Volumes,
-    load_volumes,
     ordered_loader,
     training_loader,
 )
+from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort
 from napari_neuropretrain.weights.model_card import Part as CatalogPart
 from napari_neuropretrain.weights.model_file import save_model
 
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """Everything the training looks at.
-
-    Parameters
-    ----------
-    volumes
-        Usable scans with a label.
-    labels
-        Label by scan key, in the label's unit.
-    parts
-        Split by scan key.
-    scale
-        Fitted on the training labels.
-    failures
-        Scans that were left out.
-    """
-
-    volumes: Volumes
-    labels: Mapping[str, float]
-    parts: Mapping[str, Part]
-    scale: Scale
-    failures: tuple[Failure, ...]
-
-    def labels_of(self, part: Part) -> Tensor:
-        """Return the labels (N,) of one part, in the order of `dataset`."""
-        keys = [scan.key for scan in self.volumes.scans if self.parts[scan.key] == part]
-        return torch.tensor([self.labels[key] for key in keys], dtype=torch.float32)
-
-    def dataset(self, part: Part) -> VolumeDataset:
-        """Return the volumes of one part with their scaled labels."""
-        pairs = zip(self.volumes.scans, self.volumes.sources, strict=True)
-        sources = [source for scan, source in pairs if self.parts[scan.key] == part]
-        return VolumeDataset(sources, self.scale.standardise(self.labels_of(part)))
+_FREE_TO_CHANGE = {
+    "cohort",
+    "output",
+    "workers",
+    "threads",
+    "device",
+    "channels_last",
+    "checkpointing",
+    "compile",
+    "overwrite",
+}
+"""Settings that may differ when an interrupted training goes on."""
 
 
 def finetune(config: FinetuneConfig, report: Report) -> Outcome:
     """Train on a cohort, choose the best epoch, test on held-out participants.
+
+    Where the run folder holds an interrupted training with the same settings, it
+    goes on after the last finished epoch.
 
     Parameters
     ----------
@@ -103,53 +79,84 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
 
     Raises
     ------
+    ConfigError
+        If the run folder holds a training with other settings, or a setting does
+        not fit the backbone or the device.
     CohortError
         If labels are missing or there are too few participants.
     ContractError
         If the scans were preprocessed in different ways.
+    CheckpointError
+        If the initial weights cannot be used.
     DeviceError
         If the device is absent.
     """
+    output, checkpoints = Path(config.output), Path(config.output) / "checkpoints"
+    settings = config.model_dump(mode="json", exclude=_FREE_TO_CHANGE)
     device = find_device(config.device)
+    precision = choose_precision(config.precision, device)
+    check_settings(checkpoints, settings, config.overwrite)
     torch.set_num_threads(config.threads)
     task: Task = config.task.entry.load()(config.task.options)
-    study = _gather(config, task, report)
-    output = Path(config.output)
+    study = gather_study(config, task, report)
+    settings |= {"scans and labels": study.digest()}
+    pace = Pace(config.batch_size, config.accumulate)
+    pace = open_training(checkpoints, settings, pace, config.overwrite)
     write_splits(output / "splits.tsv", study.parts)
     torch.manual_seed(config.seed)
-    network: nn.Module = config.backbone.entry.load()(config.backbone.options)
-    start_head(network, task.initial_bias(study.dataset("train").targets))
-    trained = _train(config, task, network, study, device, report)
-    scored = _score(config, task, network, study, device, report)
+    network = _network(config, task, study, report)
+    fitting = FitSettings(
+        checkpoints, config.epochs, config.patience, pace, device, precision
+    )
+    trained = _train(config, task, network, study, fitting, report)
+    report(Progress("metric", str(trained.cost), values=asdict(trained.cost)))
+    return _test(config, task, network, study, device, trained, report)
+
+
+def _test(
+    config: FinetuneConfig,
+    task: Task,
+    network: nn.Module,
+    study: Study,
+    device: torch.device,
+    trained: Fit,
+    report: Report,
+) -> Outcome:
+    """Score every scan, and write the model and all that is known about it."""
+    output, cost = Path(config.output), {"cost": asdict(trained.cost)}
+    scored = _score(task, network, study, device, trained.pace.batch_size, report)
     metrics, threshold = judge(scored, task)
-    write_metrics(output / "metrics.json", metrics)
+    write_metrics(output / "metrics.json", metrics | cost)
     write_predictions(output / "predictions.tsv", scored, task, threshold)
     card = _card(config, task, study, metrics, threshold, trained)
     model = save_model(output, network.cpu(), card)
     return _outcome(output, model, describe(metrics, task), study.failures, report)
 
 
-def _gather(config: FinetuneConfig, task: Task, report: Report) -> Study:
-    """Preprocess where needed, read labels and volumes, and divide."""
-    cohort = preprocessed_cohort(
-        Path(config.cohort),
-        PreprocessingContract(shape=config.shape),
-        Path(config.output) / "preprocessed",
-        report,
-        config.workers,
-    )
-    labels = read_labels(cohort, task, config.label or task.options.label, report)
-    labelled = [scan for scan in cohort.scans if scan.key in labels.values]
-    # Before the volumes are read: too few participants is soon said.
-    fractions = (config.validation_fraction, config.test_fraction)
-    divide(labelled, labels.values, task, fractions, config.seed)
-    volumes = load_volumes(labelled, report)
-    kept = list(volumes.scans)
-    parts = divide(kept, labels.values, task, fractions, config.seed)
-    train = [labels.values[one.key] for one in kept if parts[one.key] == "train"]
-    failures = (*cohort.problems, *labels.failures, *volumes.failures)
-    scale = task.fit_scale(torch.tensor(train))
-    return Study(volumes, labels.values, parts, scale, failures)
+def _network(
+    config: FinetuneConfig, task: Task, study: Study, report: Report
+) -> nn.Module:
+    """Build the network for volumes of this shape, from scratch or from weights."""
+    network: nn.Module = config.backbone.entry.load()(_backbone(config, study).options)
+    if config.initial_weights:
+        from napari_neuropretrain.weights.initial import load_initial_weights
+
+        load_initial_weights(network, config.initial_weights, report)
+    elif config.tuning.name != "full":
+        message = (
+            f"tuning is {config.tuning}, but initial_weights is empty: what does not "
+            "learn keeps its random weights. Give initial weights, or tune fully."
+        )
+        report(Progress("warning", message))
+    head: str = network.head_name  # type: ignore[assignment]
+    start_head(network, head, task.initial_bias(study.dataset("train").targets))
+    return network
+
+
+def _backbone(config: FinetuneConfig, study: Study) -> Choice:
+    """Return the chosen backbone with the shape of these volumes in its options."""
+    options = fit_to_shape(config.backbone.options, study.volumes.contract.shape)
+    return config.backbone.replace(options=options)
 
 
 def _train(
@@ -157,59 +164,61 @@ def _train(
     task: Task,
     network: nn.Module,
     study: Study,
-    device: torch.device,
+    fitting: FitSettings,
     report: Report,
 ) -> Fit:
-    loader = training_loader(study.dataset("train"), config.batch_size, config.seed)
-    validation = ordered_loader(study.dataset("validation"), config.batch_size)
-    total = config.epochs * len(loader)
-    # A warm-up longer than half of the training would leave no time to learn.
-    warmup = min(config.warmup_epochs * len(loader), total // 2)
-    rate, decay = config.learning_rate, config.weight_decay
-    module = TaskModule(
-        network,
-        task,
-        TUNINGS["full"].load()(network),
-        Schedule(rate, decay, warmup, total),
-        Augmentation(config.seed) if config.augment else None,
-    )
+    plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
+    prepare_network(network, config)
+    if plan.last_start >= config.epochs:
+        message = (
+            f"tuning: some stages would start to learn in epoch {plan.last_start + 1}, "
+            f"but there are only {config.epochs} epochs."
+        )
+        report(Progress("warning", message))
+    augment = Augmentation(config.seed) if config.augment else None
+    schedule = _schedule(config, len(study.labels_of("train")))
+    module = TaskModule(plan, task, schedule, augment, config.channels_last)
     sizes = ", ".join(f"{len(study.labels_of(part))} {part}" for part in PARTS)
-    report(Progress("step", f"Training on {device}: {sizes} scans", 0, total))
-    reporter = ReportProgress(report, _metric(task, study))
-    folder = Path(config.output) / "checkpoints"
-    sample = ordered_loader(study.dataset("train"), max(8, config.batch_size))
-    callbacks = (SettleStatistics(sample), reporter)
-    loaders = (loader, validation)
-    return fit(
-        module, loaders, folder, config.epochs, config.patience, device, callbacks
-    )
+    report(Progress("step", f"Training on {fitting.device}: {sizes} scans"))
+    reporter = ReportProgress(report, validation_metric(task, study), config.epochs)
+
+    def loaders(batch_size: int) -> Loaders:
+        train, validation = study.dataset("train"), study.dataset("validation")
+        # As many as are measured at once, but less where the memory is small.
+        many = max(8, config.batch_size) * batch_size // config.batch_size
+        return Loaders(
+            training_loader(train, batch_size, config.seed),
+            ordered_loader(validation, batch_size),
+            ordered_loader(train, max(2, many)),
+        )
+
+    return fit(module, loaders, fitting, reporter)
 
 
-def _metric(task: Task, study: Study) -> Metric:
-    """Return what judges the validation logits in each epoch."""
-    labels = study.labels_of("validation")
-
-    def judge_logits(logits: Tensor) -> tuple[str, float]:
-        predictions = task.to_prediction(logits, study.scale)
-        if task.kind == "binary":
-            return "roc_auc", roc_auc(predictions.numpy(), labels.numpy())
-        return "mae", float((predictions - labels).abs().mean())
-
-    return judge_logits
+def _schedule(config: FinetuneConfig, scans: int) -> Schedule:
+    """Return the learning rate of each update, for a training of `epochs`."""
+    batches = math.ceil(scans / config.batch_size)
+    if batches > 1 and scans % config.batch_size == 1:
+        batches -= 1  # a last batch of one volume is left out
+    updates = math.ceil(batches / config.accumulate)
+    total = config.epochs * updates
+    # A warm-up longer than half of the training would leave no time to learn.
+    warmup = min(config.warmup_epochs * updates, total // 2)
+    return Schedule(config.learning_rate, config.weight_decay, warmup, total)
 
 
 def _score(
-    config: FinetuneConfig,
     task: Task,
     network: nn.Module,
     study: Study,
     device: torch.device,
+    batch_size: int,
     report: Report,
 ) -> list[Scored]:
     """Predict every scan with the best weights, without augmentation."""
     scans = study.volumes.scans
     every = VolumeDataset(study.volumes.sources, torch.zeros(len(scans)))
-    loader = ordered_loader(every, config.batch_size)
+    loader = ordered_loader(every, batch_size)
     logits = predict_logits(network, loader, device, report)
     predictions = task.to_prediction(logits, study.scale).tolist()
     return [
@@ -228,11 +237,16 @@ def _card(
 ) -> ModelCard:
     scans = study.volumes.scans
     rows = [(one.participant, study.parts[one.key], one.row) for one in scans]
-    skipped = {"cohort", "output", "task", "backbone", "label"}
+    skipped = {"cohort", "output", "task", "backbone", "label", "overwrite"}
     settings = config.model_dump(mode="json", exclude=skipped)
-    epochs = {"best_epoch": trained.best_epoch, "epochs_run": trained.epochs}
+    found = {
+        "best_epoch": trained.best_epoch,
+        "epochs_run": trained.epochs,
+        "batch_size_used": trained.pace.batch_size,
+        "accumulate_used": trained.pace.accumulate,
+    }
     return ModelCard(
-        backbone=_part(config.backbone),
+        backbone=_part(_backbone(config, study)),
         task=_part(config.task),
         kind=task.kind,
         label=config.label or task.options.label,
@@ -243,7 +257,7 @@ def _card(
         threshold=threshold,
         label_mean=study.scale.mean,
         label_sd=study.scale.sd,
-        training=settings | epochs,
+        training=settings | found | {"cost": asdict(trained.cost)},
     )
 
 

@@ -1,17 +1,18 @@
-"""The Lightning module: one network, one task."""
+"""The Lightning module: one network, one task, one plan of what learns."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor, nn
 
 from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.tuning.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -48,48 +49,79 @@ class Schedule:
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
 
 
+class Augment(Protocol):
+    """Changes training batches, in the same way whenever an epoch is run again."""
+
+    def begin(self, epoch: int) -> None:
+        """Draw what belongs to this epoch."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return changed copies of images (B, 1, X, Y, Z)."""
+
+
 class TaskModule(lightning.LightningModule):
     """Train a network for a task.
 
+    Epochs and steps count on where an interrupted training left off; Lightning's
+    own counters start at 0 in each process.
+
     Parameters
     ----------
-    network
-        From (B, 1, X, Y, Z) to (B, 1).
+    plan
+        The network, from (B, 1, X, Y, Z) to (B, 1), and what of it learns.
     task
         The loss.
-    parameters
-        What learns.
     schedule
         Learning rate and weight decay.
     augment
         Applied to training batches, or None.
+    channels_last
+        Give the network volumes in this order of memory.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        plan: Plan,
         task: Task,
-        parameters: Sequence[nn.Parameter],
         schedule: Schedule,
-        augment: Callable[[Tensor], Tensor] | None = None,
+        augment: Augment | None = None,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.plan = plan
+        self.network = plan.network
         self.task = task
         self.schedule = schedule
         self.augment = augment
-        self._parameters_to_tune = list(parameters)
+        self.layout = torch.channels_last_3d if channels_last else None
+        self.first_epoch = 0
+        self.loss_shares: Sequence[float] = ()
         self._outputs: list[tuple[Tensor, Tensor]] = []
         self.validation_logits = torch.zeros(0)
         self.validation_loss = math.inf
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Return the loss of one batch."""
+    @property
+    def epoch(self) -> int:
+        """Epoch of the whole training, from 0 on."""
+        return self.first_epoch + int(self.current_epoch)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits (B,) of images (B, 1, X, Y, Z)."""
+        if self.layout is not None:
+            images = images.contiguous(memory_format=self.layout)
+        logits: Tensor = self.network(images)
+        return logits.squeeze(1).float()  # (B, 1) -> (B,)
+
+    def training_step(
+        self, batch: tuple[Tensor, Tensor], index: int
+    ) -> Mapping[str, Tensor]:
+        """Return the loss to differentiate, and the mean loss of the batch."""
         images, targets = batch
         if self.augment is not None:
             images = self.augment(images)
-        logits = self.network(images).squeeze(1)  # (B, 1) -> (B,)
-        return self.task.loss(logits, targets)
+        loss = self.task.loss(self(images), targets)
+        share = self.loss_shares[index] if self.loss_shares else 1.0
+        return {"loss": loss if share == 1 else loss * share, "mean": loss.detach()}
 
     def on_validation_epoch_start(self) -> None:
         """Forget the outputs of the epoch before."""
@@ -98,38 +130,68 @@ class TaskModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Collect the logits of one batch."""
         images, targets = batch
-        self._outputs.append((self.network(images).squeeze(1), targets))
+        self._outputs.append((self(images), targets))
 
     def on_validation_epoch_end(self) -> None:
         """Take the loss over all volumes at once, not the mean over batches."""
         logits, targets = map(torch.cat, zip(*self._outputs, strict=True))
-        loss = self.task.loss(logits, targets)
-        self.validation_logits = logits.float().cpu()
-        self.validation_loss = float(loss)
-        self.log("validation_loss", loss)
+        self.validation_logits = logits.cpu()
+        self.validation_loss = float(self.task.loss(logits, targets))
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW with a schedule that moves at each step."""
-        flat = [one for one in self._parameters_to_tune if one.ndim < 2]
-        weights = [one for one in self._parameters_to_tune if one.ndim >= 2]
-        groups = [
-            {"params": weights, "weight_decay": self.schedule.weight_decay},
-            {"params": flat, "weight_decay": 0.0},
-        ]
+        """Return AdamW with a schedule that moves at each update."""
+        groups: list[dict[str, Any]] = []
+        for group in self.plan.groups:
+            rate = group.rate * self.schedule.learning_rate
+            weights = [one for one in group.parameters if one.ndim >= 2]
+            flat = [one for one in group.parameters if one.ndim < 2]
+            for parameters, decay in ((weights, self.schedule.weight_decay), (flat, 0)):
+                if parameters:
+                    groups.append(
+                        {"params": parameters, "lr": rate, "weight_decay": decay}
+                    )
         optimiser = torch.optim.AdamW(groups, lr=self.schedule.learning_rate)
-        rate = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule.factor)
+        falling = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule.factor)
         return {
             "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": rate, "interval": "step"},
+            "lr_scheduler": {"scheduler": falling, "interval": "step"},
         }
 
 
-def start_head(network: nn.Module, bias: float) -> None:
+def loss_shares(volumes: int, batch_size: int, accumulate: int) -> list[float]:
+    """Return the factor of each batch's mean loss when gradients are added up.
+
+    With it, `accumulate` batches give the gradient of one large batch, also where
+    the last ones are smaller; Lightning divides by `accumulate`.
+
+    Examples
+    --------
+    >>> loss_shares(volumes=6, batch_size=2, accumulate=2)
+    [1.0, 1.0, 2.0]
+    >>> [round(share, 3) for share in loss_shares(7, 2, 2)]
+    [1.0, 1.0, 1.333, 0.667]
+    """
+    sizes = [
+        min(batch_size, volumes - start) for start in range(0, volumes, batch_size)
+    ]
+    shares: list[float] = []
+    for start in range(0, len(sizes), accumulate):
+        together = sizes[start : start + accumulate]
+        shares += [accumulate * size / sum(together) for size in together]
+    return shares
+
+
+def start_head(network: nn.Module, head: str, bias: float) -> None:
     """Make an untrained network answer `bias` for everyone.
 
-    The last linear layer starts at zero weights, so training begins at the best
-    constant answer and not at a random one.
+    The layer that makes the outputs starts at zero weights, so training begins at
+    the best constant answer and not at a random one.
     """
-    heads = [part for part in network.modules() if isinstance(part, nn.Linear)]
-    nn.init.zeros_(heads[-1].weight)
-    nn.init.constant_(heads[-1].bias, bias)
+    layers = [
+        part
+        for part in network.get_submodule(head).modules()
+        if isinstance(part, nn.Linear | nn.Conv3d) and part.bias is not None
+    ]
+    nn.init.zeros_(layers[-1].weight)
+    if layers[-1].bias is not None:
+        nn.init.constant_(layers[-1].bias, bias)

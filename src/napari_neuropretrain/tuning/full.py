@@ -5,21 +5,19 @@ from __future__ import annotations
 from torch import nn
 
 from napari_neuropretrain.config.options.tunings import FullTuningOptions
+from napari_neuropretrain.tuning.plan import Plan
+from napari_neuropretrain.tuning.stages import stage_groups
 
 
-def tune_all(
-    network: nn.Module, options: FullTuningOptions | None = None
-) -> list[nn.Parameter]:
-    """Make every parameter trainable and return them all.
+def tune_all(network: nn.Module, options: FullTuningOptions) -> Plan:
+    """Train every parameter of a backbone.
 
     Parameters
     ----------
     network
-        Changed in place.
+        A backbone.
     options
-        Nothing to choose; there so that all strategies are called alike.
+        Rates and starts of the stages.
     """
-    parameters = list(network.parameters())
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    return parameters
+    groups = stage_groups(network, 0, options.layer_decay, options.unfreeze_every)
+    return Plan(network, groups)

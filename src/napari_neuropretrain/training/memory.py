@@ -1,0 +1,60 @@
+"""How many volumes fit into memory at a time."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+# What the allocators of CPU and GPU say; only some raise a class of their own.
+_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Volumes per step, and steps per update of the weights."""
+
+    batch_size: int
+    accumulate: int = 1
+
+    @property
+    def volumes(self) -> int:
+        """Volumes per update."""
+        return self.batch_size * self.accumulate
+
+    def halved(self) -> Pace:
+        """Return half the batch, with as many volumes per update as before.
+
+        Examples
+        --------
+        >>> Pace(8, 2).halved()
+        Pace(batch_size=4, accumulate=4)
+        >>> Pace(5).halved()
+        Pace(batch_size=2, accumulate=2)
+        """
+        half = max(1, self.batch_size // 2)
+        return Pace(half, max(1, self.volumes // half))
+
+
+def smallest_batch(network: nn.Module) -> int:
+    """Return 2 where volumes are normalised by their batch, else 1."""
+    kinds = nn.modules.batchnorm._BatchNorm
+    return 2 if any(isinstance(one, kinds) for one in network.modules()) else 1
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of CPU or GPU is too small."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
+
+
+def free_memory(network: nn.Module) -> None:
+    """Give back what a step that failed has left."""
+    network.zero_grad(set_to_none=True)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

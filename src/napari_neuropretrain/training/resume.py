@@ -1,0 +1,140 @@
+"""Interrupted trainings go on: what is kept in a run folder's ``checkpoints/``.
+
+``training.json`` holds the settings, and ``state.pt`` everything else as of the last
+finished epoch; ``state.older.pt`` is one epoch older, for the case that the newest
+one is damaged. Nothing random is kept: all of it follows from seed and epoch.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from napari_neuropretrain.config.base import write_bytes, write_text
+from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.progress import Progress, Report
+from napari_neuropretrain.training.memory import Pace
+
+STATE, OLDER, NOTES = "state.pt", "state.older.pt", "training.json"
+_SHOWN = 5
+
+State: TypeAlias = dict[str, Any]
+"""``epoch`` (finished ones), ``done``, ``network``, ``optimiser``, ``scheduler``,
+``scaler``, ``best`` and ``cost``: tensors, numbers and words in dicts and lists."""
+
+
+def save_state(folder: Path, state: State) -> Path:
+    """Write the state, whole or not at all; the one before is kept, too."""
+    newest = folder / STATE
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    if newest.exists():
+        newest.replace(folder / OLDER)
+    write_bytes(newest, stream.getvalue())
+    return newest
+
+
+def load_state(folder: Path, report: Report) -> State | None:
+    """Return the newest state that can be read, on the CPU; None if there is none."""
+    for name in (STATE, OLDER):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            # Only tensors and plain values: the file may come from anywhere.
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            return dict(state)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.PickleError):
+            report(Progress("warning", f"'{path}' is damaged and is left aside."))
+    return None
+
+
+def check_settings(
+    folder: Path, settings: Mapping[str, Any], overwrite: bool = False
+) -> None:
+    """Refuse a folder that holds a training with other settings.
+
+    Parameters
+    ----------
+    folder
+        ``checkpoints/`` of a run folder.
+    settings
+        By name, as JSON values; names that only the folder knows do not count.
+    overwrite
+        Then nothing is refused.
+
+    Raises
+    ------
+    ConfigError
+        If a setting differs; says which.
+    """
+    if overwrite or not has_state(folder):
+        return
+    before = _notes(folder).get("settings", {})
+    # Through JSON, where a tuple becomes a list.
+    now = json.loads(json.dumps(dict(settings)))
+    differing = [
+        f"{name} was {json.dumps(before.get(name))}, now {json.dumps(value)}"
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
+    if differing:
+        more = ", …" if len(differing) > _SHOWN else ""
+        raise ConfigError(
+            f"output: '{folder.parent}' holds a training with other settings: "
+            f"{'; '.join(differing[:_SHOWN])}{more}. Give the settings of before to go "
+            "on with it, another output, or overwrite: true to begin anew."
+        )
+
+
+def open_training(
+    folder: Path, settings: Mapping[str, Any], pace: Pace, overwrite: bool = False
+) -> Pace:
+    """Prepare a folder: go on with what it holds, or begin anew.
+
+    Returns
+    -------
+    Pace
+        The given one, or the one that the memory allowed when it was interrupted.
+
+    Raises
+    ------
+    ConfigError
+        If it holds a training with other settings, and `overwrite` is off.
+    """
+    check_settings(folder, settings, overwrite)
+    if has_state(folder) and not overwrite:
+        kept = _notes(folder).get("pace", [pace.batch_size, pace.accumulate])
+        return Pace(*kept)
+    for name in (STATE, OLDER, NOTES):
+        (folder / name).unlink(missing_ok=True)
+    notes = {"settings": dict(settings)}
+    _write_notes(folder, notes | {"pace": [pace.batch_size, pace.accumulate]})
+    return pace
+
+
+def note_pace(folder: Path, pace: Pace) -> None:
+    """Remember which batch size the memory allows."""
+    _write_notes(folder, _notes(folder) | {"pace": [pace.batch_size, pace.accumulate]})
+
+
+def has_state(folder: Path) -> bool:
+    """Whether at least one epoch was finished."""
+    return (folder / STATE).exists() or (folder / OLDER).exists()
+
+
+def _notes(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / NOTES).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_notes(folder: Path, notes: Mapping[str, Any]) -> None:
+    write_text(folder / NOTES, json.dumps(notes, indent=2, ensure_ascii=False) + "\n")

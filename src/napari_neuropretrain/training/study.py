@@ -1,0 +1,111 @@
+"""Everything a training looks at: volumes, labels, and who is in which part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.data.splits import Part
+from napari_neuropretrain.evaluation.metrics import roc_auc
+from napari_neuropretrain.progress import Failure, Report
+from napari_neuropretrain.training.callbacks import Metric
+from napari_neuropretrain.training.labelled_cohort import divide, read_labels
+from napari_neuropretrain.training.preprocessed import preprocessed_cohort
+from napari_neuropretrain.training.task import Scale, Task
+from napari_neuropretrain.training.volumes import VolumeDataset, Volumes, load_volumes
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything the training looks at.
+
+    Parameters
+    ----------
+    volumes
+        Usable scans with a label.
+    labels
+        Label by scan key, in the label's unit.
+    parts
+        Split by scan key.
+    scale
+        Fitted on the training labels.
+    failures
+        Scans that were left out.
+    """
+
+    volumes: Volumes
+    labels: Mapping[str, float]
+    parts: Mapping[str, Part]
+    scale: Scale
+    failures: tuple[Failure, ...]
+
+    def labels_of(self, part: Part) -> Tensor:
+        """Return the labels (N,) of one part, in the order of `dataset`."""
+        keys = [scan.key for scan in self.volumes.scans if self.parts[scan.key] == part]
+        return torch.tensor([self.labels[key] for key in keys], dtype=torch.float32)
+
+    def dataset(self, part: Part) -> VolumeDataset:
+        """Return the volumes of one part with their scaled labels."""
+        pairs = zip(self.volumes.scans, self.volumes.sources, strict=True)
+        sources = [source for scan, source in pairs if self.parts[scan.key] == part]
+        return VolumeDataset(sources, self.scale.standardise(self.labels_of(part)))
+
+    def digest(self) -> str:
+        """Return a hash of scans, labels, parts and preprocessing; not of voxels."""
+        lines = [
+            f"{scan.key} {self.labels[scan.key]!r} {self.parts[scan.key]}"
+            for scan in self.volumes.scans
+        ]
+        lines.append(self.volumes.contract.model_dump_json())
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def gather_study(config: FinetuneConfig, task: Task, report: Report) -> Study:
+    """Preprocess where needed, read labels and volumes, and divide.
+
+    Raises
+    ------
+    CohortError
+        If labels are missing or there are too few participants.
+    ContractError
+        If the scans were preprocessed in different ways.
+    """
+    cohort = preprocessed_cohort(
+        Path(config.cohort),
+        PreprocessingContract(shape=config.shape),
+        Path(config.output) / "preprocessed",
+        report,
+        config.workers,
+    )
+    labels = read_labels(cohort, task, config.label or task.options.label, report)
+    labelled = [scan for scan in cohort.scans if scan.key in labels.values]
+    # Before the volumes are read: too few participants is soon said.
+    fractions = (config.validation_fraction, config.test_fraction)
+    divide(labelled, labels.values, task, fractions, config.seed)
+    volumes = load_volumes(labelled, report)
+    kept = list(volumes.scans)
+    parts = divide(kept, labels.values, task, fractions, config.seed)
+    train = [labels.values[one.key] for one in kept if parts[one.key] == "train"]
+    failures = (*cohort.problems, *labels.failures, *volumes.failures)
+    scale = task.fit_scale(torch.tensor(train))
+    return Study(volumes, labels.values, parts, scale, failures)
+
+
+def validation_metric(task: Task, study: Study) -> Metric:
+    """Return what judges the validation logits in each epoch."""
+    labels = study.labels_of("validation")
+
+    def judge_logits(logits: Tensor) -> tuple[str, float]:
+        predictions = task.to_prediction(logits, study.scale)
+        if task.kind == "binary":
+            return "roc_auc", roc_auc(predictions.numpy(), labels.numpy())
+        return "mae", float((predictions - labels).abs().mean())
+
+    return judge_logits
