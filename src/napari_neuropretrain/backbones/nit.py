@@ -63,17 +63,15 @@ class NiT(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, out_features)
-        # The released code has these 1,025 parameters and never uses them; without
-        # them the count would not be the published one.
-        self.distill_token = nn.Parameter(torch.randn(1, 1, dim), requires_grad=False)
-        self.distill = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 1))
-        self.distill.requires_grad_(False)
+        # The released code has these 1,025 numbers (a token and a head for distilling)
+        # and never uses them; without them the count would not be the published one.
+        self.unused = nn.Parameter(torch.zeros(4 * dim + 1), requires_grad=False)
         self.stages = self._stages()
 
     def _stages(self) -> tuple[Stage, ...]:
         middle = [(f"blocks.{number}",) for number in range(len(self.blocks) - 1)]
-        first = ("patch_embedding", "class_token", "class_position", "distill_token")
-        last = (f"blocks.{len(self.blocks) - 1}", "norm", "distill")
+        first = ("patch_embedding", "class_token", "class_position", "unused")
+        last = (f"blocks.{len(self.blocks) - 1}", "norm")
         return (first, *middle, last)
 
     def forward(self, volume: Tensor) -> Tensor:
