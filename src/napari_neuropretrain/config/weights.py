@@ -10,14 +10,12 @@ from pydantic import Field
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.registry import Registry
 
-InputPath = Annotated[Path, Field(json_schema_extra={"path": "input"})]
-
 
 class PullConfig(Config):
     """Download known weights into the cache, and check them."""
 
     name: str
-    """Name of the weights, see neuropretrain weights list."""
+    """Name of the weights, see neuropretrain weights list; may stand first, bare."""
     accept_licence: bool = False
     """You have read the licence shown, and it allows what you want to do."""
     sha256: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{64})?$")] = ""
@@ -30,7 +28,7 @@ class ImportConfig(Config):
     """Turn a checkpoint of others into an encoder that training can start from."""
 
     file: Path
-    """A checkpoint, or the name of known weights that were pulled."""
+    """A checkpoint, or the name of pulled weights; may stand first, bare."""
     output: Annotated[Path, Field(json_schema_extra={"path": "output"})]
     """The file to write, ending in .safetensors; its card is written beside it."""
     importer: str = "auto"
@@ -55,7 +53,8 @@ class InspectConfig(Config):
     """Show what is in a model, an encoder or any checkpoint."""
 
     file: Path
-    """A model or encoder of ours, a run folder, a checkpoint, or known weights."""
+    """A model, a run folder, an encoder, a checkpoint or known weights; may stand
+    first, bare."""
     json_output: bool = False
     """Print the card as JSON."""
     names: Annotated[int, Field(ge=0, le=100_000)] = 12

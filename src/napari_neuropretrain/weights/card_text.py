@@ -45,9 +45,12 @@ def describe_encoder(card: EncoderCard) -> str:
         for kind, what in kinds.items()
         if coverage.get(kind)
     ]
+    if fresh := coverage.get("fresh"):
+        reasons = ", ".join(sorted(set(fresh.values())))
+        others.append(f"{len(fresh)} start fresh ({reasons}): {_few(fresh)}")
     reshaped = sorted(set(coverage.get("reshaped", {}).values()))
     sections = {
-        "": [f"Encoder {card.title}", f"network: {card.backbone.name}, no head"],
+        "": [f"Encoder: {card.title}", f"network: {card.backbone.name}, no head"],
         "Options": _options(card.backbone.options),
         "Data": [card.trained_on or "not known"],
         "Intended input": [

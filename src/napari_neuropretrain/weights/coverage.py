@@ -30,6 +30,8 @@ class Coverage:
         Both shapes, by name in the network, where no rule could reconcile them.
     dropped
         Why, by name in the file, for what was left out on purpose.
+    fresh
+        Why, by name in the network, for what such files lack; not counted as missing.
     notes
         Where in the file the tensors were found.
     values_filled, values_total
@@ -45,6 +47,7 @@ class Coverage:
     reshaped: Mapping[str, str] = field(default_factory=dict)
     misshapen: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    fresh: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     values_filled: int = 0
     values_total: int = 0
@@ -53,7 +56,7 @@ class Coverage:
 
     @property
     def tensors_total(self) -> int:
-        """Tensors of the network, without the head."""
+        """Tensors of the network that a file should fill, without the head."""
         return len(self.matched) + len(self.missing) + len(self.misshapen)
 
     @property
@@ -85,6 +88,7 @@ class Coverage:
         lines += _list("unexpected in the file", self.unexpected)
         lines += _grouped("reshaped", self.reshaped)
         lines += _grouped("left out on purpose", self.dropped)
+        lines += _grouped("start fresh", self.fresh)
         return "\n".join(lines)
 
     def require(self, threshold: float, source: str, network: str = "") -> None:

@@ -75,16 +75,15 @@ def fit(
     """
     fitting = _Fitting(target, geometry or Geometry())
     for name, tensor in state.items():
-        if not name.startswith(prefix):
-            fitting.unexpected.append(name)
-            continue
         inner = name.removeprefix(prefix)
         if reason := layout.reason_to_drop(inner):
             fitting.dropped[name] = reason
-        else:
+        elif name.startswith(prefix):
             fitting.place(name, layout.rename(inner), tensor)
+        else:
+            fitting.unexpected.append(name)
     notes = (f"  names in the file start with '{prefix}'",) if prefix else ()
-    return Fitted(fitting.tensors, fitting.coverage(notes))
+    return Fitted(fitting.tensors, fitting.coverage(layout, notes))
 
 
 @dataclass
@@ -117,22 +116,26 @@ class _Fitting:
         if how:
             self.reshaped[own] = how
 
-    def coverage(self, notes: tuple[str, ...]) -> Coverage:
+    def coverage(self, layout: Layout, notes: tuple[str, ...]) -> Coverage:
         """Close the books."""
         shapes = self.target.shapes
         filled = tuple(name for name in shapes if name in self.tensors)
         wrong = {n: t for n, t in self.misshapen.items() if n not in self.tensors}
-        known = {*filled, *wrong}
+        lacking = [name for name in shapes if name not in {*filled, *wrong}]
+        fresh = {n: why for n in lacking if (why := layout.reason_to_lack(n))}
         return Coverage(
             matched=filled,
-            missing=tuple(name for name in shapes if name not in known),
+            missing=tuple(name for name in lacking if name not in fresh),
             unexpected=tuple(self.unexpected),
             reshaped=self.reshaped,
             misshapen=wrong,
             dropped=self.dropped,
+            fresh=fresh,
             notes=notes,
             values_filled=self.target.count(filled),
-            values_total=self.target.count(shapes),
+            values_total=self.target.count(
+                name for name in shapes if name not in fresh
+            ),
         )
 
 

@@ -162,7 +162,7 @@ def _card(
 ) -> EncoderCard:
     entry = BACKBONES[chosen.backbone]
     written = (options or entry.options()).model_dump(mode="json")
-    about = {"title": f"Encoder imported from {path.name}"}
+    about = {"title": path.name}
     if known is not None:
         fields = ("title", "preprocessing", "shape", "trained_on", "citation", "note")
         about = {name: getattr(known, name) for name in fields}

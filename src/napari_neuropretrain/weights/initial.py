@@ -124,7 +124,8 @@ def _from_encoder(path: Path) -> _Source:
     )
     geometry = target_of(_outline(card.backbone, path)).geometry
     name = card.known_as or card.source
-    return _Source(tensors, OURS, geometry, about, name, card.licence)
+    layout = replace(OURS, fresh=layout_of(card.importer).fresh)
+    return _Source(tensors, layout, geometry, about, name, card.licence)
 
 
 def _from_model(path: Path, beside: Path) -> _Source:

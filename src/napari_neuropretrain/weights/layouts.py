@@ -23,14 +23,21 @@ class Layout:
         (pattern of a name, reason) for what is left out on purpose.
     renames
         (pattern, replacement), applied in order to every other name.
+    fresh
+        (pattern of a name of ours, reason) for what such files may lack.
     """
 
     drops: tuple[tuple[str, str], ...] = ()
     renames: tuple[tuple[str, Replacement], ...] = ()
+    fresh: tuple[tuple[str, str], ...] = ()
 
     def reason_to_drop(self, name: str) -> str:
         """Return why `name` is left out, or an empty string."""
-        return next((why for part, why in self.drops if re.search(part, name)), "")
+        return _reason(self.drops, name)
+
+    def reason_to_lack(self, name: str) -> str:
+        """Return why a file may lack our `name`, or an empty string."""
+        return _reason(self.fresh, name)
 
     def rename(self, name: str) -> str:
         """Return our name for `name`.
@@ -43,6 +50,10 @@ class Layout:
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
         return name
+
+
+def _reason(table: tuple[tuple[str, str], ...], name: str) -> str:
+    return next((reason for part, reason in table if re.search(part, name)), "")
 
 
 _HEAD = "head of another task"
@@ -85,6 +96,12 @@ PLAIN_DENSENET = Layout(
     renames=(
         (r"(denselayer\d+)\.(norm|conv)\.?([12])\.", r"\1.layers.\2\3."),
         (r"^(conv0|norm0|norm5|denseblock|transition)", r"features.\1"),
+    ),
+    fresh=(
+        (
+            r"^features\.norm5\.",
+            "no part of y-aware training; an identity at first",
+        ),
     ),
 )
 

@@ -130,6 +130,8 @@ def download(known: KnownWeights, path: Path, report: Report) -> Path:
     except OSError as error:  # also every error of requests
         if error.errno == errno.ENOSPC:
             raise
+        if (response := getattr(error, "response", None)) is not None:
+            response.close()  # pooch leaves it open
         raise CheckpointError(
             f"Could not download {known.url} ({_first_line(error)}). Without a "
             f"network, download it elsewhere (page of the authors: {known.page}), "

@@ -12,7 +12,8 @@ from napari_neuropretrain.weights.reshaping import Triple, guess_cube, guess_win
 
 BIAS_TABLE = "relative_position_bias_table"
 POSITIONS = "position_embeddings"
-_NEVER_RUN = ".norm_cross_attn."  # MONAI's ViT has it, and some of its files do
+# MONAI's ViT has these, and some of its files do; MINIT's released code too.
+_NEVER_RUN = (".norm_cross_attn.", "unused")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def target_of(network: nn.Module) -> Target:
     state = network.state_dict()
     head = head_of(network)
     names = [name for name in state if not belongs_to(name, head)]
-    names = [name for name in names if _NEVER_RUN not in name]
+    names = [n for n in names if not any(part in n for part in _NEVER_RUN)]
     floating = {
         name: tuple(state[name].shape)
         for name in names
