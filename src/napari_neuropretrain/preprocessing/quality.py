@@ -43,6 +43,8 @@ REFERENCE_VOXEL_MM3 = 8.0
 """Noise is stated for 2 mm voxels, so that scanners can be compared."""
 MIN_POINTS = 200
 """Fewer voxels give no number."""
+TAPER_MM, TAPER = 8.0, 0.6
+"""A cut brain has more than this share of the area it has so much further in."""
 BLOCK_MM = 16.0
 """The shading is averaged over cubes of this edge."""
 
@@ -183,16 +185,23 @@ def clipped_share(data: NDArray[np.float32], brain_mask: Mask) -> float:
 def cut_cm2(data: NDArray[np.float32], brain_mask: Mask, affine: ArrayLike) -> float:
     """Return the area (cm²) where the brain is cut off by the edge of the view.
 
-    The view ends where the last slice with anything in it ends.
+    The view ends where the last slice with anything in it ends. A brain that tapers
+    off there, as that of a stripped scan does, is not cut.
     """
     sizes = spacing_of(affine)
-    area = 0.0
+    total = 0.0
     for axis, size in enumerate(sizes):
         others = tuple(other for other in range(3) if other != axis)
+        areas = brain_mask.sum(axis=others) * math.prod(sizes) / size / 100
         filled = np.flatnonzero(np.ptp(data, axis=others) > 0)
-        cut = [brain_mask.take(end, axis).sum() for end in filled[[0, -1]]]
-        area += float(sum(cut)) * math.prod(sizes) / size / 100
-    return area
+        inwards = max(1, round(TAPER_MM / size))
+        ends = ((filled[0], filled[0] + inwards), (filled[-1], filled[-1] - inwards))
+        total += sum(
+            float(areas[end])
+            for end, inner in ends
+            if areas[end] > TAPER * areas[min(max(inner, 0), len(areas) - 1)]
+        )
+    return total
 
 
 def asymmetry(brain_mask: Mask, affine: NDArray[np.float64]) -> float:

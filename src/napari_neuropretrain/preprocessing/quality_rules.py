@@ -166,10 +166,8 @@ RULES = (
         "width of the texture in mm",
         1,
         BLUR,
-        (3.8, 8.2),
-        (NO, 12),
-        "both",
-        1.0,
+        side="both",
+        least=1.0,
     ),
     Rule(
         "shading",
