@@ -103,16 +103,16 @@ def _does_not_fit(found: Registration) -> str:
 
 
 def _looks_different(found: Registration) -> str:
-    if found.correlation >= MIN_CORRELATION:
+    if found.likeness >= MIN_CORRELATION:
         return ""
-    if found.correlation < 0:
+    if found.likeness < 0:
         return (
             "the brain is dark where a T1-weighted one is bright. Give a T1-weighted "
             "scan; this looks like another contrast, or inverted grey values."
         )
     return (
         f"inside the brain it does not look like the template (correlation "
-        f"{found.correlation:.2f}, at least {MIN_CORRELATION:.2f} is needed). The scan "
+        f"{found.likeness:.2f}, at least {MIN_CORRELATION:.2f} is needed). The scan "
         "must be T1-weighted, and its header must give the true orientation: a head "
         "stored upside down or back to front ends here, too."
     )

@@ -9,7 +9,7 @@ what happens where the brain is cut off, and `acceptance` the check of the resul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +60,9 @@ START_TILTS_DEGREES = (
 CUT_SHARES = (1.0, 0.85, 0.7, 0.5)
 """How much of the brain a cut may have left: each moves the centre of the rest."""
 
+STRETCHED_DOF = 9
+"""A scan that may stretch so much looks like the template, if it is right."""
+
 
 @dataclass(frozen=True, eq=False)
 class Registration:
@@ -76,6 +79,9 @@ class Registration:
         shows the brain: unlike Dice it does not depend on how large a head is.
     correlation
         Correlation of the intensities where both are brain.
+    likeness
+        The same after the scan may also stretch along three axes: with fewer than
+        nine degrees of freedom a head of another size is aligned but not alike.
     coverage
         Share of the template's brain that the scan shows, 0 to 1.
     missing
@@ -86,6 +92,7 @@ class Registration:
     dice: float
     overlap: float
     correlation: float
+    likeness: float
     coverage: float = 1.0
     missing: str = ""
 
@@ -139,14 +146,22 @@ def register_to_template(
     sizes = parameters.levels_mm
     levels = build_levels(scan, brain_mask, scan_affine, template, sizes)
     starts = _starts(template, brain_mask, scan_affine, parameters.dof)
-    found = _coarse_to_fine(levels, starts, parameters.dof)
-    to_scan = np.eye(4)
-    to_scan[:3, :3] = linear_part(found)
-    shift = found[TRANSLATION] + centre_mm(brain_mask, scan_affine)
-    middle = centre_mm(template.brain_mask, template.affine)
-    to_scan[:3, 3] = shift - to_scan[:3, :3] @ middle
-    transform = np.asarray(np.linalg.inv(to_scan))
-    return _judge(transform, scan, brain_mask, scan_affine, template)
+    tried = [_fit_start(levels[0], start, parameters.dof) for start in starts]
+    best, _ = min(tried, key=lambda found: found[1])
+
+    def judged(
+        levels: list[Level], start: Array, dof: int
+    ) -> tuple[Array, Registration]:
+        found = _refine(levels, start, dof)
+        transform = _scan_to_template(found, brain_mask, scan_affine, template)
+        return found, _judge(transform, scan, brain_mask, scan_affine, template)
+
+    # A single level is fitted to the end, too.
+    found, registration = judged(levels[1:] or levels, best, parameters.dof)
+    if parameters.dof >= STRETCHED_DOF:
+        return registration
+    _, stretched = judged(levels, found, STRETCHED_DOF)
+    return replace(registration, likeness=stretched.correlation)
 
 
 def _starts(
@@ -172,16 +187,26 @@ def _volume(mask: Mask, affine: Array) -> float:
     return float(mask.sum() * abs(np.linalg.det(affine[:3, :3])))
 
 
-def _coarse_to_fine(levels: list[Level], starts: list[Array], dof: int) -> Array:
-    """Return the parameters (12,) of the map from template to scan."""
-    tried = [
-        fit(levels[0], start, dof, max_steps=15, tolerance_mm=0.2) for start in starts
-    ]
-    parameters, _ = min(tried, key=lambda found: found[1])
-    # A single level is fitted to the end, too.
-    for level in levels[1:] or levels:
+def _fit_start(level: Level, start: Array, dof: int) -> tuple[Array, float]:
+    return fit(level, start, dof, max_steps=15, tolerance_mm=0.2)
+
+
+def _refine(levels: list[Level], parameters: Array, dof: int) -> Array:
+    for level in levels:
         parameters, _ = fit(level, parameters, dof, max_steps=20, tolerance_mm=0.02)
     return parameters
+
+
+def _scan_to_template(
+    parameters: Array, brain_mask: Mask, scan_affine: Array, template: Template
+) -> Array:
+    """Return scan RAS mm to template RAS mm (4, 4)."""
+    to_scan = np.eye(4)
+    to_scan[:3, :3] = linear_part(parameters)
+    shift = parameters[TRANSLATION] + centre_mm(brain_mask, scan_affine)
+    middle = centre_mm(template.brain_mask, template.affine)
+    to_scan[:3, 3] = shift - to_scan[:3, :3] @ middle
+    return np.asarray(np.linalg.inv(to_scan))
 
 
 def _judge(
@@ -201,11 +226,13 @@ def _judge(
     sizes = (moved_mask.sum(), template.brain_mask.sum(), shown.sum())
     moved = resample(scan.astype(np.float32), *grid, order=1)
     points = places @ template.affine[:3, :3].T + template.affine[:3, 3]
+    correlation = _correlation(moved[both], template.data[both])
     return Registration(
         transform,
         dice=float(2 * both.sum() / (sizes[0] + sizes[1])),
         overlap=float(both.sum() / max(min(sizes[0], sizes[2]), 1)),
-        correlation=_correlation(moved[both], template.data[both]),
+        correlation=correlation,
+        likeness=correlation,
         coverage=float(shown.mean()),
         missing=name_missing(points, shown),
     )
