@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from napari_neuropretrain.config.catalog import BACKBONES
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.errors import ConfigError
 
+DOCS = Path(__file__).parents[2] / "docs" / "backbones"
 NAMES = [entry.name for entry in BACKBONES]
 NEEDS_SHAPE = [one.name for one in BACKBONES if "shape" in one.options.model_fields]
 # Millions of parameters, as published or measured on the published code, with the
@@ -162,14 +165,25 @@ def test_a_volume_of_another_shape_is_refused(name: str, toy_network) -> None:
         network(torch.zeros(1, 1, 48, 48, 48))
 
 
-@pytest.mark.parametrize("name", ["densenet121", "sfcn", "resenc_l"])
-def test_a_volume_too_small_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "edge"),
+    [("densenet121", 29), ("tiny_densenet", 13), ("sfcn", 32), ("resenc_l", 33)],
+)
+def test_a_volume_too_small_is_refused(name: str, edge: int) -> None:
     with torch.device("meta"):
         network = BACKBONES[name].load()(BACKBONES[name].options())
-        with pytest.raises(ConfigError, match=r"at least \d+ voxels.*16x40x40"):
-            network(torch.zeros(1, 1, 16, 40, 40))
+        assert network(torch.zeros(2, 1, edge, edge, edge)).shape == (2, 1)
+        with pytest.raises(ConfigError, match=rf"at least {edge} voxels.* has 8x40x40"):
+            network(torch.zeros(2, 1, 8, 40, 40))
 
 
 @pytest.mark.parametrize("entry", BACKBONES, ids=lambda entry: entry.name)
-def test_every_entry_explains_itself_in_a_line(entry) -> None:
+def test_every_entry_is_explained(entry) -> None:
     assert 20 < len(entry.title) < 80
+    count = f"{entry.facts['parameters']:,}"
+    for page in (entry.name, "README"):
+        assert count in (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    page = (DOCS / f"{entry.name}.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {entry.name}\n")
+    fields = set(entry.options.model_fields)
+    assert fields <= set(re.findall(r"`(\w+)`", page)) or "those of [`vit_8m`]" in page
