@@ -23,7 +23,7 @@ SHOWN = (
     "smoothness_mm",
 )
 """The measures that tell most."""
-WIDTH, HEIGHT, PLOT = 220, 92, 60
+WIDTH, HEIGHT, PLOT = 220, 90, 60
 BINS = 24
 
 
@@ -67,8 +67,8 @@ def _histogram(rule: Rule, rows: Sequence[QualityRow]) -> str:
         f'aria-label="{name} of {len(values)} scans">{bars}'
         f'<line x1="0" x2="{WIDTH}" y1="{PLOT}" y2="{PLOT}"/>'
         f"{_marks(rule, values, rows, low, high)}"
-        f'<text x="0" y="{HEIGHT - 16}">{low:.{rule.digits}f}</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT - 16}" text-anchor="end">'
+        f'<text x="0" y="{HEIGHT - 4}">{low:.{rule.digits}f}</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT - 4}" text-anchor="end">'
         f"{high:.{rule.digits}f}</text></svg>"
         f"<figcaption>{name}</figcaption></figure>"
     )

@@ -22,7 +22,7 @@ from napari_neuropretrain.data.quality import (
     QualityRow,
 )
 from napari_neuropretrain.preprocessing.quality_histogram import draw_histograms
-from napari_neuropretrain.preprocessing.quality_rules import RULES, Rule
+from napari_neuropretrain.preprocessing.quality_rules import RULES
 from napari_neuropretrain.preprocessing.scan_quality import figure_path
 from napari_neuropretrain.resources import resource_path
 
@@ -132,15 +132,11 @@ def _measures(row: QualityRow) -> str:
     """Return the measures as a list; their meaning is in docs/quality.md."""
     shown = [
         f'<div title="{html.escape(rule.title)}"><dt>{rule.measure}</dt>'
-        f"<dd>{_figure(rule, row.measures.get(rule.measure, math.nan))}</dd></div>"
+        f"<dd>{value:.{rule.digits}f}</dd></div>"
         for rule in RULES
-        if rule.measure in row.measures
+        if math.isfinite(value := row.measures.get(rule.measure, math.nan))
     ]
     return f"<dl>{''.join(shown)}</dl>" if shown else ""
-
-
-def _figure(rule: Rule, value: float) -> str:
-    return f"{value:.{rule.digits}f}" if math.isfinite(value) else "–"
 
 
 def _data(rows: Mapping[str, QualityRow]) -> str:
