@@ -1,0 +1,166 @@
+"""An interrupted training goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.errors import Cancelled, ConfigError
+from napari_neuropretrain.progress import Progress, silent
+from napari_neuropretrain.training.augmentations import Augmentation
+from napari_neuropretrain.training.finetune import finetune
+from napari_neuropretrain.training.memory import Pace
+from napari_neuropretrain.training.resume import (
+    OLDER,
+    STATE,
+    check_settings,
+    load_state,
+    open_training,
+    save_state,
+)
+
+# Dropout, so that the random state of the network counts, too.
+TOY = {
+    "name": "tiny_densenet",
+    "init_features": 4,
+    "growth_rate": 4,
+    "block_config": [2, 2],
+    "dropout": 0.2,
+}
+EPOCHS = 3
+
+
+def settings(cohort: Path, output: Path, **changes: Any) -> FinetuneConfig:
+    values: dict[str, Any] = {"cohort": cohort, "output": output, "backbone": TOY}
+    values |= {"epochs": EPOCHS, "task": "ad", "device": "cpu", "threads": 1}
+    return FinetuneConfig.parse(values | changes)
+
+
+@pytest.fixture(scope="module")
+def unbroken(derivatives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that nobody interrupted."""
+    torch.set_num_threads(1)
+    output = tmp_path_factory.mktemp("unbroken")
+    finetune(settings(derivatives, output), silent)
+    return output
+
+
+def stopped_after(epoch: int) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.state == "epoch" and progress.step == epoch:
+            raise Cancelled("enough")
+
+    return report
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = load_file(folder / "model.safetensors")
+    return found
+
+
+def assert_same(one: Path, other: Path) -> None:
+    first, second = tensors(one), tensors(other)
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+    table = "predictions.tsv"
+    assert (one / table).read_text() == (other / table).read_text()
+
+
+def test_stopped_after_an_epoch_and_started_again(
+    derivatives: Path, tmp_path: Path, unbroken: Path
+) -> None:
+    config = settings(derivatives, tmp_path)
+    with pytest.raises(Cancelled):
+        finetune(config, stopped_after(2))
+    said: list[Progress] = []
+    finetune(config, said.append)
+    assert [one.step for one in said if one.state == "epoch"] == [3]
+    assert any("Going on after epoch 2 of 3" in one.message for one in said)
+    assert_same(unbroken, tmp_path)
+    again: list[Progress] = []
+    finetune(config, again.append)
+    assert not [one for one in again if one.state == "epoch"]
+    assert any("finished already" in one.message for one in again)
+    assert_same(unbroken, tmp_path)
+
+
+def test_killed_within_an_epoch_with_a_damaged_state(
+    derivatives: Path, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, calls = settings(derivatives, tmp_path), []
+    original = Augmentation.__call__
+
+    def fail_in_the_third_epoch(self: Augmentation, images: Tensor) -> Tensor:
+        calls.append(1)
+        if len(calls) == 8:  # three batches an epoch
+            raise OSError("power cut")
+        return original(self, images)
+
+    monkeypatch.setattr(Augmentation, "__call__", fail_in_the_third_epoch)
+    with pytest.raises(OSError, match="power cut"):
+        finetune(config, silent)
+    monkeypatch.undo()
+    state = tmp_path / "checkpoints" / STATE
+    assert torch.load(state, weights_only=True)["epoch"] == 2
+    state.write_bytes(state.read_bytes()[:1000])
+    said: list[Progress] = []
+    finetune(config, said.append)
+    assert [one.step for one in said if one.state == "epoch"] == [2, 3]
+    assert any("is damaged" in one.message for one in said if one.state == "warning")
+    assert_same(unbroken, tmp_path)
+
+
+def test_other_settings_are_refused_and_named(
+    derivatives: Path, unbroken: Path
+) -> None:
+    config = settings(derivatives, unbroken, learning_rate=0.02, epochs=1)
+    with pytest.raises(ConfigError, match=r"epochs was 3, now 1; learning_rate was"):
+        finetune(config, silent)
+
+
+def test_overwrite_begins_anew(tmp_path: Path) -> None:
+    open_training(tmp_path, {"epochs": 3}, Pace(4))
+    save_state(tmp_path, {"epoch": 1})
+    assert open_training(tmp_path, {"epochs": 3}, Pace(4)) == Pace(4)
+    assert (tmp_path / STATE).exists()
+    check_settings(tmp_path, {"epochs": 5}, overwrite=True)
+    open_training(tmp_path, {"epochs": 5}, Pace(4), overwrite=True)
+    assert not (tmp_path / STATE).exists()
+    save_state(tmp_path, {"epoch": 1})
+    with pytest.raises(ConfigError, match=r"epochs was 5, now 6.*overwrite: true"):
+        open_training(tmp_path, {"epochs": 6}, Pace(4))
+
+
+def test_settings_may_change_before_the_first_epoch_is_done(tmp_path: Path) -> None:
+    open_training(tmp_path, {"epochs": 3}, Pace(4))
+    assert open_training(tmp_path, {"epochs": 5}, Pace(2)) == Pace(2)
+
+
+def test_two_states_are_kept(tmp_path: Path) -> None:
+    for epoch in (1, 2, 3):
+        save_state(tmp_path, {"epoch": epoch, "network": {"a": torch.ones(2)}})
+    assert load_state(tmp_path, silent)["epoch"] == 3
+    assert torch.load(tmp_path / OLDER, weights_only=True)["epoch"] == 2
+    assert {path.name for path in tmp_path.iterdir()} == {STATE, OLDER}
+
+
+def test_a_state_that_wants_to_run_code_is_left_aside(tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+
+    class Malicious:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (touched,)
+
+    torch.save({"epoch": Malicious()}, tmp_path / STATE)
+    said: list[Progress] = []
+    assert load_state(tmp_path, said.append) is None
+    assert [one.state for one in said] == ["warning"]
+    assert not touched.exists()
