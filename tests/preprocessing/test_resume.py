@@ -77,13 +77,14 @@ class Driver:
     """Starts runs in processes of their own; the imports are done once."""
 
     def __init__(self, script: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=script.with_suffix(".log").open("w"),
-            text=True,
-        )
+        with script.with_suffix(".log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(script)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         assert self._answer() == "ready"
 
     def _answer(self) -> str:
