@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from qtpy.QtWidgets import QApplication
 from napari_neuropretrain.gui import view, widgets
 from napari_neuropretrain.gui.job_widget import JobWidget
 from napari_neuropretrain.gui.process import Ending
+from napari_neuropretrain.gui.review_widget import open_reviews
 
 WINDOW = (1400, 900)
 LONGEST_RUN_S = 900.0
@@ -41,13 +43,35 @@ def main() -> None:
 
 
 def preprocess(demo: Path, scratch: Path, images: Path) -> None:
-    """A raw head with its brain mask."""
+    """A raw head with its brain mask, and aligned with the template's edges."""
     viewer, widget = open_widget(widgets.PreprocessWidget)
     save(viewer, images / "preprocess-form.png")
-    run(widget, input=raw_scan(demo), output=scratch / "derivatives")
-    save(viewer, images / "preprocess-axial.png")
+    run(widget, input=raw_scans(demo)[0], output=scratch / "derivatives")
+    wait_for_layers(viewer)
+    save(viewer, images / "preprocess-before.png")
+    widget.controls.after.click()
+    save(viewer, images / "preprocess-after.png")
     view.show_plane(viewer, "Sagittal")
-    save(viewer, images / "preprocess-sagittal.png")
+    save(viewer, images / "preprocess-after-sagittal.png")
+    viewer.close()
+
+
+def review(demo: Path, scratch: Path, images: Path) -> None:
+    """Three scans to keep, look at or reject."""
+    viewer, widget = open_widget(widgets.PreprocessWidget)
+    (scratch / "scans").mkdir()
+    for scan in raw_scans(demo)[:3]:
+        shutil.copy(scan, scratch / "scans")
+    run(widget, input=scratch / "scans", output=scratch / "derivatives")
+    wait_for_layers(viewer)
+    widget.review()
+    (review,) = open_reviews(viewer)
+    review.panel.next.click()
+    review.panel.note.setText("mask is good")
+    review.panel.buttons["keep"].click()
+    view.show_side(viewer, "after")
+    settle(5.0)
+    save(viewer, images / "review.png")
     viewer.close()
 
 
@@ -85,6 +109,7 @@ def explain(demo: Path, scratch: Path, images: Path) -> None:
 
 SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
     "preprocess": preprocess,
+    "review": review,
     "finetune": finetune,
     "predict": predict,
     "explain": explain,
@@ -138,17 +163,24 @@ def save(viewer: napari.Viewer, path: Path) -> None:
     print(f"  {path}")
 
 
-def raw_scan(demo: Path) -> Path:
-    """Return the first scan that is not a derivative."""
+def wait_for_layers(viewer: napari.Viewer) -> None:
+    """Wait until a scan is shown before and after."""
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while len(viewer.layers) < 4 and time.monotonic() < deadline:
+        settle(0.1)
+
+
+def raw_scans(demo: Path) -> list[Path]:
+    """Return the scans that are not derivatives."""
     found = sorted(demo.rglob("*_T1w.nii.gz"))
-    return next(path for path in found if "_space-" not in path.name)
+    return [path for path in found if "_space-" not in path.name]
 
 
 def explained_scan(demo: Path) -> Path:
     """Return the scan that the demo explained, or the first raw one."""
     for note in sorted(demo.rglob("*_explanation.json")):
         return Path(json.loads(note.read_text(encoding="utf-8"))["scan"]["path"])
-    return raw_scan(demo)
+    return raw_scans(demo)[0]
 
 
 def derivatives(demo: Path) -> Path:

@@ -114,11 +114,18 @@ def test_review_in_the_viewer(
     assert (picture[..., 1] - picture[..., 0] > 100).sum() == 0
     assert (picture[..., 0] - picture[..., 2] > 100).sum() > 100  # the edges
     review.panel.step(1)
-    qtbot.keyClick(
-        viewer.window._qt_window, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier
-    )
+    window = review.window()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
+    qtbot.keyClick(window, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier)
+    rejected = review.panel.buttons[""]  # there is something to take back
+    qtbot.waitUntil(rejected.isEnabled, timeout=20_000)
     assert read_quality(derivatives)["sub-02"].decision == "reject"
     qtbot.waitUntil(lambda: "sub-02_T1w" in viewer.layers, timeout=20_000)
-    # A second press finds the same review, and a new run fills it again.
+    # A second press finds the same review, and reads the folder again.
+    shown = viewer.layers["template edges"]
     widget.review_button.click()
     assert open_reviews(viewer) == [review]
+    qtbot.waitUntil(
+        lambda: viewer.layers["template edges"] is not shown, timeout=20_000
+    )

@@ -15,12 +15,13 @@ import napari.qt.threading
 app = QApplication([])
 viewer = ViewerModel()
 before = set(sys.modules)
-began = time.perf_counter()
+began = time.process_time()
 from napari_neuropretrain.gui import widgets
 first = None
-for name in ("PreprocessWidget", "FinetuneWidget", "PredictWidget", "ExplainWidget"):
+names = ("Preprocess", "Review", "Finetune", "Predict", "Explain")
+for name in [f"{name}Widget" for name in names]:
     widget = getattr(widgets, name)(viewer)
-    first = first or time.perf_counter() - began
+    first = first or time.process_time() - began
 heavy = {"torch", "monai", "lightning", "ants", "SimpleITK", "sklearn", "nilearn"}
 found = sorted(heavy & {name.partition(".")[0] for name in sys.modules})
 print(json.dumps({"first_s": first, "heavy": found}))
@@ -40,5 +41,6 @@ def test_widgets_open_fast_and_import_nothing_heavy():
     measured = json.loads(done.stdout.splitlines()[-1])
     print(f"The first widget opened in {measured['first_s']:.2f} s.")
     assert measured["heavy"] == []
-    # 1 s is promised; a busy test machine may take three times that.
-    assert measured["first_s"] < 3.0
+    # 1 s is promised; a slow test machine may take twice that. Seconds of the CPU,
+    # so that other programs do not count.
+    assert measured["first_s"] < 2.0
