@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_neuropretrain.errors import RegistrationError
-from napari_neuropretrain.preprocessing.registration import Registration
+from napari_neuropretrain.preprocessing.agreement import Registration
 
 # The limits rest on IXI scans, two whole heads near 1 mm, a DICOM series and an MGZ
 # (the right ones below), and on alignments of them that were made wrong on purpose:
@@ -13,7 +13,7 @@ MIN_COVERAGE = 0.85
 MIN_OVERLAP = 0.85
 """Right ones have 0.95 to 0.99."""
 MIN_CORRELATION = 0.35
-"""Right ones have 0.46 to 0.64; turned the wrong way at most 0.25; inverted -0.3."""
+"""Right ones have 0.40 to 0.64; turned the wrong way at most 0.30; inverted -0.3."""
 SCALE_RANGE = (0.7, 1.5)
 """Right ones have 0.95 to 1.35; children and small heads need more."""
 MAX_SCALE_RATIO = 1.45
@@ -49,6 +49,7 @@ def check_registration(registration: Registration, name: str) -> None:
     """
     reason = (
         _part_missing(registration)
+        or _lies_otherwise(registration)
         or _does_not_fit(registration)
         or _looks_different(registration)
     )
@@ -70,6 +71,15 @@ def _part_missing(found: Registration) -> str:
         f"it shows {found.coverage:.0%} of the brain ({MIN_COVERAGE:.0%} is needed); "
         f"the {found.missing} of the brain is missing. Give a scan whose field of view "
         "holds the whole brain."
+    )
+
+
+def _lies_otherwise(found: Registration) -> str:
+    if not found.posture:
+        return ""
+    return (
+        f"the head lies {found.posture}. The header must give the true orientation; it "
+        "does not, and left and right cannot be trusted either."
     )
 
 

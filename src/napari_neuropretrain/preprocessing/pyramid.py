@@ -20,6 +20,14 @@ from napari_neuropretrain.preprocessing.linear_model import Array
 RIM_VOXELS = 2
 """The fit also sees so much of the emptiness around the template's brain."""
 
+CAP = 4.0
+"""Standard deviations beyond which vessels and fat count no more."""
+EDGE = 2.0
+"""How many standard deviations the brain stands out from its surroundings in the fit.
+With 4, the edge of the mask outweighs the brain: two masks of a scan with a Dice of
+0.966 gave alignments 0.8 mm apart. With 2 they are 0.2 mm apart, as alike the template
+inside, and Dice with the template's mask falls by 0.001."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -85,13 +93,10 @@ def build_levels(
 
 
 def standardise_brain(data: NDArray[np.float32], brain_mask: Mask) -> Array:
-    """Return the brain with mean 4 and deviation 1, capped to 0..8, and 0 around it.
-
-    The offset keeps the brain's edge visible to the fit.
-    """
+    """Return the brain with mean `EDGE` and deviation 1, capped, and 0 around it."""
     inside = data[brain_mask].astype(float)
-    values = (data - inside.mean()) / (inside.std() or 1.0) + 4
-    return np.where(brain_mask, values.clip(0, 8), 0.0)
+    values = (data - inside.mean()) / (inside.std() or 1.0)
+    return np.where(brain_mask, values.clip(-CAP, CAP) + EDGE, 0.0)
 
 
 def centre_mm(mask: Mask, affine: Array) -> Array:

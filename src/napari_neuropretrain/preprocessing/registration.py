@@ -9,27 +9,28 @@ what happens where the brain is cut off, and `acceptance` the check of the resul
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from napari_neuropretrain.config.contract import RegistrationParameters
 from napari_neuropretrain.data.template import Template
+from napari_neuropretrain.preprocessing.agreement import (
+    Registration,
+    judge_alignment,
+)
 from napari_neuropretrain.preprocessing.alignment import fit
 from napari_neuropretrain.preprocessing.field_of_view import (
     Mask,
-    brain_in_view,
     cut_faces,
     keep_share,
-    name_missing,
 )
 from napari_neuropretrain.preprocessing.linear_model import (
+    ROTATION,
     TRANSLATION,
     Array,
     linear_part,
-    rotation_and_scales,
     start_parameters,
 )
 from napari_neuropretrain.preprocessing.pyramid import (
@@ -37,11 +38,6 @@ from napari_neuropretrain.preprocessing.pyramid import (
     build_levels,
     centre_mm,
     standardise_brain,
-)
-from napari_neuropretrain.preprocessing.resampling import (
-    resample,
-    resample_mask,
-    voxel_map,
 )
 
 DEFAULTS = RegistrationParameters()
@@ -63,55 +59,13 @@ CUT_SHARES = (1.0, 0.85, 0.7, 0.5)
 STRETCHED_DOF = 9
 """A scan that may stretch so much looks like the template, if it is right."""
 
-
-@dataclass(frozen=True, eq=False)
-class Registration:
-    """How a scan lies in the template.
-
-    Parameters
-    ----------
-    transform
-        Scan RAS mm to template RAS mm (4, 4).
-    dice
-        Dice overlap of the two brain masks, 0 to 1.
-    overlap
-        Share of the smaller of the two masks that lies in the other, where the scan
-        shows the brain: unlike Dice it does not depend on how large a head is.
-    correlation
-        Correlation of the intensities where both are brain.
-    likeness
-        The same after the scan may also stretch along three axes: with fewer than
-        nine degrees of freedom a head of another size is aligned but not alike.
-    coverage
-        Share of the template's brain that the scan shows, 0 to 1.
-    missing
-        Where the rest lies: ``"top"``, ``"bottom"``, ``"left"``... or ``""``.
-    """
-
-    transform: NDArray[np.float64]
-    dice: float
-    overlap: float
-    correlation: float
-    likeness: float
-    coverage: float = 1.0
-    missing: str = ""
-
-    @property
-    def scales(self) -> tuple[float, float, float]:
-        """How far the scan was stretched along the template's x, y and z."""
-        _, scales = rotation_and_scales(self._linear_to_scan)
-        x, y, z = (float(1 / scale) for scale in scales)
-        return x, y, z
-
-    @property
-    def rotation_degrees(self) -> float:
-        """By how much the scan was turned, about whatever axis."""
-        rotation, _ = rotation_and_scales(self._linear_to_scan)
-        return float(np.degrees(Rotation.from_matrix(rotation).magnitude()))
-
-    @property
-    def _linear_to_scan(self) -> Array:
-        return np.asarray(np.linalg.inv(self.transform)[:3, :3], dtype=np.float64)
+CERTAIN_LIKENESS = 0.5
+"""Most right ones have more, and no wrong one has: only then nothing else is tried."""
+TURNS_DEGREES = {
+    "upside down": (0, 180, 0),
+    "back to front": (0, 0, 180),
+    "upside down and back to front": (180, 0, 0),
+}
 
 
 def register_to_template(
@@ -154,14 +108,26 @@ def register_to_template(
     ) -> tuple[Array, Registration]:
         found = _refine(levels, start, dof)
         transform = _scan_to_template(found, brain_mask, scan_affine, template)
-        return found, _judge(transform, scan, brain_mask, scan_affine, template)
+        return found, judge_alignment(
+            transform, scan, brain_mask, scan_affine, template
+        )
 
     # A single level is fitted to the end, too.
     found, registration = judged(levels[1:] or levels, best, parameters.dof)
-    if parameters.dof >= STRETCHED_DOF:
+    if parameters.dof < STRETCHED_DOF:
+        _, stretched = judged(levels, found, STRETCHED_DOF)
+        registration = replace(registration, likeness=stretched.correlation)
+    if registration.likeness >= CERTAIN_LIKENESS:
         return registration
-    _, stretched = judged(levels, found, STRETCHED_DOF)
-    return replace(registration, likeness=stretched.correlation)
+    likeness = {}
+    for posture, turn in TURNS_DEGREES.items():
+        start = starts[0].copy()
+        start[ROTATION] = np.radians(turn)
+        _, turned = judged(levels, start, STRETCHED_DOF)
+        likeness[posture] = turned.correlation
+    posture = max(likeness, key=lambda name: likeness[name])
+    better = likeness[posture] > registration.likeness
+    return replace(registration, posture=posture if better else "")
 
 
 def _starts(
@@ -207,38 +173,3 @@ def _scan_to_template(
     middle = centre_mm(template.brain_mask, template.affine)
     to_scan[:3, 3] = shift - to_scan[:3, :3] @ middle
     return np.asarray(np.linalg.inv(to_scan))
-
-
-def _judge(
-    transform: Array,
-    scan: Array,
-    brain_mask: Mask,
-    scan_affine: Array,
-    template: Template,
-) -> Registration:
-    """Compare the moved scan with the template, on the template's grid."""
-    grid = (scan_affine, transform, template.affine, template.brain_mask.shape)
-    places = np.argwhere(template.brain_mask).astype(np.float64)
-    cut = cut_faces(brain_mask, scan_affine)
-    shown = brain_in_view(places, brain_mask, cut, voxel_map(*grid[:3]))
-    moved_mask = resample_mask(brain_mask, *grid)
-    both = moved_mask & template.brain_mask
-    sizes = (moved_mask.sum(), template.brain_mask.sum(), shown.sum())
-    moved = resample(scan.astype(np.float32), *grid, order=1)
-    points = places @ template.affine[:3, :3].T + template.affine[:3, 3]
-    correlation = _correlation(moved[both], template.data[both])
-    return Registration(
-        transform,
-        dice=float(2 * both.sum() / (sizes[0] + sizes[1])),
-        overlap=float(both.sum() / max(min(sizes[0], sizes[2]), 1)),
-        correlation=correlation,
-        likeness=correlation,
-        coverage=float(shown.mean()),
-        missing=name_missing(points, shown),
-    )
-
-
-def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    if len(first) < 2 or first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
