@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 
 from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.participants import read_cohort
+from napari_neuropretrain.data.quality import decide, read_quality
 from napari_neuropretrain.data.tables import read_table
-from napari_neuropretrain.errors import Cancelled, CohortError
+from napari_neuropretrain.errors import Cancelled, CohortError, RegistrationError
 from napari_neuropretrain.preprocessing import scan_task
 from napari_neuropretrain.preprocessing.cohort import preprocess
 from napari_neuropretrain.preprocessing.derivatives import sidecar
@@ -134,6 +136,52 @@ def test_stopping_keeps_what_is_done(tmp_path: Path, write_brain: WriteBrain) ->
         preprocess(settings(tmp_path), stop)
     record = read_table(tmp_path / "out" / "preprocess.tsv")
     assert [row["participant_id"] for row in record] == ["sub-01"]
+    assert list(read_quality(tmp_path / "out")) == ["sub-01"]
+    assert (tmp_path / "out" / "quality.html").exists()
+
+
+def test_a_finished_folder_gets_missing_measures_and_pictures(
+    tmp_path: Path, write_brain: WriteBrain
+) -> None:
+    raw_folder(tmp_path / "raw", good=2, bad=0, write=write_brain)
+    preprocess(settings(tmp_path), silent)
+    out = tmp_path / "out"
+    measured = read_quality(out)["sub-01"].measures
+    decide(out, "sub-02", "reject", "tilted")
+    picture = out / "figures" / "sub-01_quality.png"
+    picture.unlink()
+    image = read_cohort(out).scans[0].path
+    notes = json.loads(sidecar(image).read_text())
+    del notes["Quality"]["snr"]  # as an older version left it
+    sidecar(image).write_text(json.dumps(notes))
+    (out / "quality.html").unlink()
+    before = image.stat().st_mtime_ns
+
+    outcome = preprocess(settings(tmp_path), silent)
+
+    assert image.stat().st_mtime_ns == before
+    assert picture.exists()
+    rows = read_quality(out)
+    assert rows["sub-01"].measures["snr"] == measured["snr"]
+    assert rows["sub-02"].final == "reject"
+    assert "1 reject" in outcome.message
+    assert "tilted" in (out / "quality.html").read_text()
+
+
+def test_a_scan_that_does_not_fit_is_rejected_and_shown(
+    tmp_path: Path, write_brain: WriteBrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw_folder(tmp_path / "raw", good=1, bad=0, write=write_brain)
+
+    def unfit(*anything: object) -> None:
+        raise RegistrationError("It does not fit.")
+
+    monkeypatch.setattr(scan_task, "preprocess_scan", unfit)
+    preprocess(settings(tmp_path), silent)
+    row = read_quality(tmp_path / "out")["sub-01"]
+    assert (row.verdict, row.measures) == ("reject", {})
+    assert row.reason == "Could not be preprocessed: It does not fit."
+    assert (tmp_path / "out" / "figures" / "sub-01_quality.png").exists()
 
 
 def test_preprocessed_scans_are_refused(

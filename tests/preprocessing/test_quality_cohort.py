@@ -87,6 +87,17 @@ def test_verdicts_reasons_and_failures(folder: Path) -> None:
     assert math.isnan(rows["sub-01"].measures["ghosting"])
 
 
+def test_dice_is_not_judged_where_heads_keep_their_size(folder: Path) -> None:
+    finished(folder, "sub-01", 1, dice=0.8)
+    image = folder / "sub-01" / "anat" / f"sub-01{PREPROCESSED_SUFFIX}"
+    notes = Path(str(image).removesuffix(".nii.gz") + ".json")
+    contract = {"Contract": {"registration": {"dof": 6}}}
+    assert write_cohort_quality(folder)["sub-01"].verdict == "reject"
+    notes.write_text(json.dumps(json.loads(notes.read_text()) | contract))
+    row = write_cohort_quality(folder)["sub-01"]
+    assert (row.verdict, row.measures["dice"]) == ("keep", 0.8)
+
+
 def test_decisions_and_failures_survive_another_run(folder: Path) -> None:
     scan = Scan("sub-20", None, Path("broken.nii.gz"))
     write_cohort_quality(folder, [ScanRecord(scan, "failed", reason="broken")])

@@ -65,9 +65,13 @@ def write_cohort_quality(
     numbers = {key: _numbers(image) for key, image in images.items()}
     for key, value in compare_images(images).items():
         numbers[key][LIKENESS] = value
+    judged = {
+        key: values | {"dice": math.nan} if _keeps_size(images[key]) else values
+        for key, values in numbers.items()
+    }
     rows = {
         key: _row(key, verdict.word, " ".join(verdict.reasons), numbers[key])
-        for key, verdict in judge_cohort(numbers).items()
+        for key, verdict in judge_cohort(judged).items()
     }
     rows |= {
         record.scan.key: _row(record.scan.key, "reject", _failed(record.reason), {})
@@ -172,6 +176,12 @@ def _numbers(image: Path) -> dict[str, float]:
         name: float(value) if isinstance(value, int | float) else math.nan
         for name, value in known.items()
     }
+
+
+def _keeps_size(image: Path) -> bool:
+    """Tell whether the alignment left the head its size: its Dice says nothing."""
+    contract = read_sidecar(image).get("Contract", {})
+    return bool(contract.get("registration", {}).get("dof", 9) < 9)
 
 
 def _row(key: str, verdict: str, reason: str, numbers: dict[str, float]) -> QualityRow:

@@ -89,7 +89,7 @@ def _header(rows: Sequence[QualityRow]) -> str:
         '<button id="download" disabled>Download decisions</button>'
         '<span id="changed" role="status"></span></div>\n'
         '<p class="help">Keys: <kbd>k</kbd> keep, <kbd>l</kbd> look, <kbd>r</kbd> '
-        "reject, <kbd>u</kbd> undo, <kbd>↓</kbd> <kbd>↑</kbd> next and last scan. "
+        "reject, <kbd>u</kbd> undo, <kbd>↓</kbd> <kbd>↑</kbd> next and previous scan. "
         "<b>look</b> is used for training, <b>reject</b> is left out; your decision "
         "goes before the verdict. A page cannot write files: download the table, and "
         f"put it in this folder as <code>{QUALITY_TABLE}</code>. "
