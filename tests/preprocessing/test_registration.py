@@ -250,4 +250,4 @@ def test_the_same_scan_gives_the_same_bytes_in_any_process_with_any_threads() ->
         )
         lines.append(done.stdout.strip())
     assert lines[0] == lines[1] == lines[2]
-    assert float(lines[0].split()[1]) == pytest.approx(12, abs=0.5)
+    assert float(lines[0].split()[1]) == pytest.approx(12, abs=1)

@@ -61,6 +61,8 @@ STRETCHED_DOF = 9
 
 CERTAIN_LIKENESS = 0.5
 """Most right ones have more, and no wrong one has: only then nothing else is tried."""
+POSTURE_LIKENESS = 0.35
+"""Another contrast looks like the template in no posture."""
 TURNS_DEGREES = {
     "upside down": (0, 180, 0),
     "back to front": (0, 0, 180),
@@ -126,7 +128,7 @@ def register_to_template(
         _, turned = judged(levels, start, STRETCHED_DOF)
         likeness[posture] = turned.correlation
     posture = max(likeness, key=lambda name: likeness[name])
-    better = likeness[posture] > registration.likeness
+    better = likeness[posture] > max(registration.likeness, POSTURE_LIKENESS)
     return replace(registration, posture=posture if better else "")
 
 
