@@ -148,6 +148,8 @@ class ReviewPanel(QWidget):
         other = f"; automatic: {row.verdict}" if row.decision else ""
         why = f". {row.reason}" if row.reason else ""
         self.verdict.setText(f"{row.key}: {row.final} ({who}{other}){why}")
+        measures = [f"{name}: {value:.4g}" for name, value in row.measures.items()]
+        self.verdict.setToolTip("\n".join(measures))
         self.verdict.setStyleSheet(
             f"background: {COLORS[row.final]}; color: {_INK}; padding: 5px; "
             "border-radius: 3px;"
