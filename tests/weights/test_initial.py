@@ -16,7 +16,7 @@ from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.weights.cache import PulledRecord, cached_file, write_record
 from napari_neuropretrain.weights.checkpoint_files import hash_file
-from napari_neuropretrain.weights.initial import load_initial_weights
+from napari_neuropretrain.weights.initial import licence_of, load_initial_weights
 from napari_neuropretrain.weights.model_card import ModelCard, Part
 from napari_neuropretrain.weights.model_file import save_model
 
@@ -140,3 +140,11 @@ def test_a_changed_file_is_noticed(tmp_path: Path, change: str) -> None:
         card.write_text(json.dumps(values | {"sha256": "0" * 64}))
     with pytest.raises(CheckpointError, match="damaged or was exchanged"):
         load_initial_weights(build(1), str(tmp_path), silent)
+
+
+def test_the_licence_of_the_weights_stays_with_the_model(tmp_path: Path) -> None:
+    save_model(tmp_path, build(0), CARD)
+    for source in (tmp_path, tmp_path / "model.safetensors"):
+        assert licence_of(str(source)) == "of the initial weights: CC-BY-4.0"
+    assert "CC-BY-NC-4.0" in licence_of("brainiac")
+    assert licence_of("") == licence_of("nowhere") == ""

@@ -55,13 +55,13 @@ def flag_parser(job: str, config: type[Config]) -> FlagParser:
     for name, field in config.model_fields.items():
         required = field.is_required()
         # A flag alone means yes.
-        extra = {"nargs": "?", "const": True} if field.annotation is bool else {}
+        alone = {"nargs": "?", "const": True} if field.annotation is bool else {}
         parser.add_argument(
             _flag(name),
             type=_kind(field),
             default=None if required else _shown(field),
             help=_help(field) + (" (required)" if required else ""),
-            **extra,
+            **alone,  # type: ignore[arg-type]
         )
     return parser
 

@@ -238,7 +238,7 @@ _ALL = (
         backbone="resenc_l",
         importer="resenc_l",
         file="ResEncL-OpenMind-MAE_checkpoint_final.pth",
-        url="https://huggingface.co/AnonRes/ResEncL-OpenMind-MAE/resolve/main/"
+        url="https://huggingface.co/MIC-DKFZ/ResEncL-OpenMind-MAE/resolve/main/"
         "checkpoint_final.pth",
         page="https://huggingface.co/MIC-DKFZ/ResEncL-OpenMind-MAE",
         hash="sha256:7a847af785635335c00e711d16ff4d225d86ecd5992b14c059df2b520e3ee933",

@@ -40,6 +40,7 @@ from napari_neuropretrain.training.volumes import (
 )
 from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.device import find_device
+from napari_neuropretrain.weights.initial import licence_of, load_initial_weights
 from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort
 from napari_neuropretrain.weights.model_card import Part as CatalogPart
 from napari_neuropretrain.weights.model_file import save_model
@@ -139,8 +140,6 @@ def _network(
     """Build the network for volumes of this shape, from scratch or from weights."""
     network: nn.Module = config.backbone.entry.load()(_backbone(config, study).options)
     if config.initial_weights:
-        from napari_neuropretrain.weights.initial import load_initial_weights
-
         load_initial_weights(network, config.initial_weights, report)
     elif config.tuning.name != "full":
         message = (
@@ -258,6 +257,7 @@ def _card(
         label_mean=study.scale.mean,
         label_sd=study.scale.sd,
         training=settings | found | {"cost": asdict(trained.cost)},
+        licence=licence_of(config.initial_weights),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -60,15 +61,18 @@ def rank_candidates(
         The best first.
     """
     outline = _outline(content)
-    targets: dict[str, Target] = {}
     found = []
     for importer in importers or [entry.name for entry in IMPORTERS]:
         for backbone in list(backbones) or backbones_of(importer):
-            if backbone not in targets:
-                targets[backbone] = target_of(outline_network(backbone, options))
-            fitted = best_fit(outline, targets[backbone], layout_of(importer))
+            target = _target(backbone, options)
+            fitted = best_fit(outline, target, layout_of(importer))
             found.append(Candidate(importer, backbone, fitted.coverage))
     return sorted(found, key=_order)
+
+
+@cache
+def _target(backbone: str, options: Config | None) -> Target:
+    return target_of(outline_network(backbone, options))
 
 
 def _order(candidate: Candidate) -> tuple[float, int]:

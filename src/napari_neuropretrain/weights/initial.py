@@ -85,6 +85,40 @@ def load_initial_weights(
     return replace(fitted.coverage, source=found.name, licence=found.licence)
 
 
+def licence_of(source: str) -> str:
+    """Return the licence of initial weights for the card of what starts from them.
+
+    Parameters
+    ----------
+    source
+        As for `load_initial_weights`; may be empty.
+
+    Returns
+    -------
+    str
+        Empty where there are no weights, or nothing is known about them.
+    """
+    if not source:
+        return ""
+    try:
+        licence = _read_licence(source)
+    except CheckpointError:
+        licence = ""
+    return f"of the initial weights: {licence}" if licence else ""
+
+
+def _read_licence(source: str) -> str:
+    path = Path(source)
+    if not path.exists() and source in KNOWN_WEIGHTS:
+        return KNOWN_WEIGHTS[source].licence
+    card = path / CARD if path.is_dir() else _card_of(path)
+    return str(read_json(card).get("licence", ""))
+
+
+def _card_of(path: Path) -> Path:
+    return path.parent / CARD if path.name == WEIGHTS else path.with_suffix(".json")
+
+
 def _read(source: str) -> _Source:
     """Find out what kind of source this is, and read it."""
     path = Path(source)
@@ -98,7 +132,7 @@ def _read(source: str) -> _Source:
             f"There are no initial weights at '{source}'. Give an imported encoder, a "
             f"model or its run folder, or one of the known weights: {known}."
         )
-    card = path.parent / CARD if path.name == WEIGHTS else path.with_suffix(".json")
+    card = _card_of(path)
     if path.suffix != ".safetensors" or not card.is_file():
         raise CheckpointError(
             f"'{path}' is a checkpoint of others, or its card is missing. Turn it into "
