@@ -18,7 +18,7 @@ from napari_neuropretrain.resources import resource_path
 
 NEEDED = (
     "torch", "monai", "lightning", "nibabel", "SimpleITK", "nilearn",
-    "scikit-learn", "pydantic", "safetensors",
+    "scikit-learn", "pydantic", "safetensors", "pooch",
 )  # fmt: skip
 FOR_THE_PLUGIN = ("napari", "qtpy", "superqt", "magicgui", "PyQt6")
 LOW_MEMORY_GIB, LOW_DISK_GIB = 6.0, 5.0
