@@ -32,14 +32,14 @@ _ROOT = "napari_neuropretrain."
 BACKBONES = Registry("backbone")
 BACKBONES.register(
     "densenet121",
-    "DenseNet121-3D, a large CNN; the best start for classification",
+    "DenseNet121-3D, the paper's CNN; takes the weights of BHB-10K",
     DenseNet121Options,
     _ROOT + "backbones.densenet:build_densenet",
     parameters=11_243_649,
 )
 BACKBONES.register(
     "tiny_densenet",
-    "Tiny-DenseNet, three blocks of growth 16; the fastest to train from scratch",
+    "Tiny-DenseNet, three blocks of growth 16; the smallest of all",
     TinyDenseNetOptions,
     _ROOT + "backbones.densenet:build_densenet",
     parameters=1_462_873,
