@@ -198,7 +198,6 @@ def _keys() -> QLabel:
     words = [f"{key} {word or 'undo'}" for word, key in SHORTCUTS.items()]
     label = QLabel(f"Keys: {', '.join(words)}, Alt+PgUp, Alt+PgDown")
     label.setWordWrap(True)
-    label.setEnabled(False)
     return label
 
 
