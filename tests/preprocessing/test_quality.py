@@ -127,7 +127,7 @@ def test_shading_is_read_from_the_raw_scan(
 def test_noise_does_not_look_like_motion(phantom: Data, template_3mm: Template) -> None:
     loud, late = (measure(one(phantom), template_3mm) for one in (noisy, moved))
     assert loud["energy_ratio"] < late["energy_ratio"]
-    assert loud["ghosting"] < 0.5 * late["ghosting"]
+    assert loud["ghosting"] < 0.7 * late["ghosting"]
 
 
 def test_noise_is_stated_for_2_mm_voxels() -> None:
