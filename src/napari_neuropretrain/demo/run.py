@@ -172,6 +172,8 @@ def _finetune(config: DemoConfig) -> FinetuneConfig:
         "epochs": config.epochs,
         "learning_rate": LEARNING_RATE,
         "patience": config.epochs,
+        # Its page draws all epochs, which a resumed training has no more.
+        "overwrite": True,
         "seed": config.seed,
         "threads": config.threads,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,36 +13,25 @@ from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.data.splits import write_splits
-from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.callbacks import ReportProgress
 from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule, TaskModule, start_head
-from napari_neuropretrain.training.results import (
-    Scored,
-    describe,
-    judge,
-    predict_logits,
-    write_metrics,
-    write_predictions,
-)
+from napari_neuropretrain.training.outcome import finish_training
 from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision, prepare_network
 from napari_neuropretrain.training.study import Study, gather_study, validation_metric
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.training.volumes import (
-    VolumeDataset,
     ordered_loader,
     training_loader,
 )
 from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.device import find_device
-from napari_neuropretrain.weights.initial import licence_of, load_initial_weights
-from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort
-from napari_neuropretrain.weights.model_card import Part as CatalogPart
-from napari_neuropretrain.weights.model_file import save_model
+from napari_neuropretrain.weights.initial import load_initial_weights
 
 _FREE_TO_CHANGE = {
     "cohort",
@@ -111,27 +99,10 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
     )
     trained = _train(config, task, network, study, fitting, report)
     report(Progress("metric", str(trained.cost), values=asdict(trained.cost)))
-    return _test(config, task, network, study, device, trained, report)
-
-
-def _test(
-    config: FinetuneConfig,
-    task: Task,
-    network: nn.Module,
-    study: Study,
-    device: torch.device,
-    trained: Fit,
-    report: Report,
-) -> Outcome:
-    """Score every scan, and write the model and all that is known about it."""
-    output, cost = Path(config.output), {"cost": asdict(trained.cost)}
-    scored = _score(task, network, study, device, trained.pace.batch_size, report)
-    metrics, threshold = judge(scored, task)
-    write_metrics(output / "metrics.json", metrics | cost)
-    write_predictions(output / "predictions.tsv", scored, task, threshold)
-    card = _card(config, task, study, metrics, threshold, trained)
-    model = save_model(output, network.cpu(), card)
-    return _outcome(output, model, describe(metrics, task), study.failures, report)
+    backbone = _backbone(config, study)
+    return finish_training(
+        config, backbone, task, network, study, device, trained, report
+    )
 
 
 def _network(
@@ -204,85 +175,3 @@ def _schedule(config: FinetuneConfig, scans: int) -> Schedule:
     # A warm-up longer than half of the training would leave no time to learn.
     warmup = min(config.warmup_epochs * updates, total // 2)
     return Schedule(config.learning_rate, config.weight_decay, warmup, total)
-
-
-def _score(
-    task: Task,
-    network: nn.Module,
-    study: Study,
-    device: torch.device,
-    batch_size: int,
-    report: Report,
-) -> list[Scored]:
-    """Predict every scan with the best weights, without augmentation."""
-    scans = study.volumes.scans
-    every = VolumeDataset(study.volumes.sources, torch.zeros(len(scans)))
-    loader = ordered_loader(every, batch_size)
-    logits = predict_logits(network, loader, device, report)
-    predictions = task.to_prediction(logits, study.scale).tolist()
-    return [
-        Scored(scan, study.parts[scan.key], study.labels[scan.key], prediction)
-        for scan, prediction in zip(scans, predictions, strict=True)
-    ]
-
-
-def _card(
-    config: FinetuneConfig,
-    task: Task,
-    study: Study,
-    metrics: dict[str, Any],
-    threshold: float | None,
-    trained: Fit,
-) -> ModelCard:
-    scans = study.volumes.scans
-    rows = [(one.participant, study.parts[one.key], one.row) for one in scans]
-    skipped = {"cohort", "output", "task", "backbone", "label", "overwrite"}
-    settings = config.model_dump(mode="json", exclude=skipped)
-    found = {
-        "best_epoch": trained.best_epoch,
-        "epochs_run": trained.epochs,
-        "batch_size_used": trained.pace.batch_size,
-        "accumulate_used": trained.pace.accumulate,
-    }
-    return ModelCard(
-        backbone=_part(_backbone(config, study)),
-        task=_part(config.task),
-        kind=task.kind,
-        label=config.label or task.options.label,
-        unit=task.unit,
-        contract=study.volumes.contract,
-        cohort=summarise_cohort(rows),
-        metrics=metrics,
-        threshold=threshold,
-        label_mean=study.scale.mean,
-        label_sd=study.scale.sd,
-        training=settings | found | {"cost": asdict(trained.cost)},
-        licence=licence_of(config.initial_weights),
-    )
-
-
-def _part(choice: Choice) -> CatalogPart:
-    options = choice.options.model_dump(mode="json")
-    return CatalogPart.parse(
-        {"catalog": choice.catalog, "name": choice.name, "options": options}
-    )
-
-
-def _outcome(
-    output: Path,
-    model: Path,
-    message: str,
-    failures: tuple[Failure, ...],
-    report: Report,
-) -> Outcome:
-    results = {
-        "model": str(model),
-        "metrics": str(output / "metrics.json"),
-        "predictions": str(output / "predictions.tsv"),
-        "splits": str(output / "splits.tsv"),
-    }
-    for kind, path in results.items():
-        report(Progress("result", values={"kind": kind, "path": path}))
-    if failures:
-        message += f" {len(failures)} scans could not be used."
-    return Outcome(message, failures, results)

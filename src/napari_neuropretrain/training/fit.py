@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,23 +26,11 @@ from napari_neuropretrain.training.memory import (
     smallest_batch,
 )
 from napari_neuropretrain.training.module import TaskModule, loss_shares
+from napari_neuropretrain.training.quiet import quiet, settings_kept
 from napari_neuropretrain.training.resume import State, load_state, note_pace
 from napari_neuropretrain.training.speed import Precision
 from napari_neuropretrain.training.volumes import EpochOrder, Loader
 from napari_neuropretrain.weights.model_file import load_tensors
-
-# Each is advice for clusters or loggers that this project does without.
-_NOISE = (
-    ".*does not have many workers.*",
-    ".*GPU available but not used.*",
-    ".*MPS available but not used.*",
-    ".*does not have a deterministic implementation.*",
-    ".*LeafSpec.*is deprecated.*",
-    ".*Detected call of `lr_scheduler.step.*before `optimizer.step.*",
-    ".*The number of training batches .* is smaller than the logging interval.*",
-    ".*Consider setting `persistent_workers.*",
-    ".*in eval mode at the start of training.*",
-)
 
 
 @dataclass(frozen=True)
@@ -217,7 +200,7 @@ def _train(
     )  # one may be left out
     module.loss_shares = loss_shares(volumes, pace.batch_size, pace.accumulate)
     callbacks = [BeginEpoch(order), keep.cost, SettleStatistics(loaders.sample)]
-    with _quiet(), _settings_kept():
+    with quiet(), settings_kept():
         trainer = _trainer(
             [*callbacks, keep.best, keep, reporter],
             settings.epochs - module.first_epoch,
@@ -275,7 +258,7 @@ def _say_resumed(start: State, settings: FitSettings, report: Report) -> None:
     if start["done"]:
         message = f"The training is finished already (epoch {start['epoch']})"
     folder = settings.checkpoints
-    report(Progress("metric", f"{message}: found in '{folder}'."))
+    report(Progress("warning", f"{message}: found in '{folder}'."))
 
 
 def _say_smaller(pace: Pace, report: Report) -> None:
@@ -289,38 +272,3 @@ def _say_smaller(pace: Pace, report: Report) -> None:
             values={"batch_size": half.batch_size, "accumulate": half.accumulate},
         )
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's advertisements and the warnings listed above."""
-    loggers = [
-        logging.getLogger(name)
-        for name in ("lightning.pytorch", "lightning.fabric", "lightning")
-    ]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        for message in _NOISE:
-            warnings.filterwarnings("ignore", message)
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-@contextmanager
-def _settings_kept() -> Iterator[None]:
-    """Put back what Lightning changes for the whole process."""
-    exact = torch.are_deterministic_algorithms_enabled()
-    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    main = threading.current_thread() is threading.main_thread()
-    interrupt = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(exact, warn_only=only_warn)
-        if main:
-            signal.signal(signal.SIGINT, interrupt)

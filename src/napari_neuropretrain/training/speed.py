@@ -14,7 +14,6 @@ from napari_neuropretrain.backbone import Backbone
 from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.errors import ConfigError
 
-
 Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 

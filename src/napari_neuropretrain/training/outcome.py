@@ -1,0 +1,152 @@
+"""The end of a training: score every scan, write the model and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+from napari_neuropretrain.training.fit import Fit
+from napari_neuropretrain.training.results import (
+    Scored,
+    describe,
+    judge,
+    predict_logits,
+    write_metrics,
+    write_predictions,
+)
+from napari_neuropretrain.training.study import Study
+from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.training.volumes import VolumeDataset, ordered_loader
+from napari_neuropretrain.weights.initial import licence_of
+from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort
+from napari_neuropretrain.weights.model_card import Part as CatalogPart
+from napari_neuropretrain.weights.model_file import save_model
+
+
+def finish_training(
+    config: FinetuneConfig,
+    backbone: Choice,
+    task: Task,
+    network: nn.Module,
+    study: Study,
+    device: torch.device,
+    trained: Fit,
+    report: Report,
+) -> Outcome:
+    """Score every scan, and write the model and all that is known about it.
+
+    Parameters
+    ----------
+    config
+        Where to write, and what goes into the model card.
+    backbone
+        As it was built, with the shape of these volumes.
+    task, study
+        What was learned, and from whom.
+    network
+        With the best weights.
+    device
+        Where to score.
+    trained
+        How the training went.
+    report
+        Hears of the results.
+    """
+    output, cost = Path(config.output), {"cost": asdict(trained.cost)}
+    scored = _score(task, network, study, device, trained.pace.batch_size, report)
+    metrics, threshold = judge(scored, task)
+    write_metrics(output / "metrics.json", metrics | cost)
+    write_predictions(output / "predictions.tsv", scored, task, threshold)
+    card = _card(config, backbone, task, study, metrics, threshold, trained)
+    model = save_model(output, network.cpu(), card)
+    return _outcome(output, model, describe(metrics, task), study.failures, report)
+
+
+def _score(
+    task: Task,
+    network: nn.Module,
+    study: Study,
+    device: torch.device,
+    batch_size: int,
+    report: Report,
+) -> list[Scored]:
+    """Predict every scan with the best weights, without augmentation."""
+    scans = study.volumes.scans
+    every = VolumeDataset(study.volumes.sources, torch.zeros(len(scans)))
+    loader = ordered_loader(every, batch_size)
+    logits = predict_logits(network, loader, device, report)
+    predictions = task.to_prediction(logits, study.scale).tolist()
+    return [
+        Scored(scan, study.parts[scan.key], study.labels[scan.key], prediction)
+        for scan, prediction in zip(scans, predictions, strict=True)
+    ]
+
+
+def _card(
+    config: FinetuneConfig,
+    backbone: Choice,
+    task: Task,
+    study: Study,
+    metrics: dict[str, Any],
+    threshold: float | None,
+    trained: Fit,
+) -> ModelCard:
+    scans = study.volumes.scans
+    rows = [(one.participant, study.parts[one.key], one.row) for one in scans]
+    skipped = {"cohort", "output", "task", "backbone", "label", "overwrite"}
+    settings = config.model_dump(mode="json", exclude=skipped)
+    found = {
+        "best_epoch": trained.best_epoch,
+        "epochs_run": trained.epochs,
+        "batch_size_used": trained.pace.batch_size,
+        "accumulate_used": trained.pace.accumulate,
+    }
+    return ModelCard(
+        backbone=_part(backbone),
+        task=_part(config.task),
+        kind=task.kind,
+        label=config.label or task.options.label,
+        unit=task.unit,
+        contract=study.volumes.contract,
+        cohort=summarise_cohort(rows),
+        metrics=metrics,
+        threshold=threshold,
+        label_mean=study.scale.mean,
+        label_sd=study.scale.sd,
+        training=settings | found | {"cost": asdict(trained.cost)},
+        licence=licence_of(config.initial_weights),
+    )
+
+
+def _part(choice: Choice) -> CatalogPart:
+    options = choice.options.model_dump(mode="json")
+    return CatalogPart.parse(
+        {"catalog": choice.catalog, "name": choice.name, "options": options}
+    )
+
+
+def _outcome(
+    output: Path,
+    model: Path,
+    message: str,
+    failures: tuple[Failure, ...],
+    report: Report,
+) -> Outcome:
+    results = {
+        "model": str(model),
+        "metrics": str(output / "metrics.json"),
+        "predictions": str(output / "predictions.tsv"),
+        "splits": str(output / "splits.tsv"),
+    }
+    for kind, path in results.items():
+        report(Progress("result", values={"kind": kind, "path": path}))
+    if failures:
+        message += f" {len(failures)} scans could not be used."
+    return Outcome(message, failures, results)

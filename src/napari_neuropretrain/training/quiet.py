@@ -1,0 +1,60 @@
+"""Keep Lightning from talking, and from changing the process it runs in."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# Each is advice for clusters or loggers that this project does without.
+_NOISE = (
+    ".*does not have many workers.*",
+    ".*GPU available but not used.*",
+    ".*MPS available but not used.*",
+    ".*does not have a deterministic implementation.*",
+    ".*LeafSpec.*is deprecated.*",
+    ".*Detected call of `lr_scheduler.step.*before `optimizer.step.*",
+    ".*The number of training batches .* is smaller than the logging interval.*",
+    ".*Consider setting `persistent_workers.*",
+    ".*in eval mode at the start of training.*",
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Lightning's advertisements and the warnings listed above."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("lightning.pytorch", "lightning.fabric", "lightning")
+    ]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in _NOISE:
+            warnings.filterwarnings("ignore", message)
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Put back what Lightning changes for the whole process."""
+    exact = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    main = threading.current_thread() is threading.main_thread()
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(exact, warn_only=only_warn)
+        if main:
+            signal.signal(signal.SIGINT, interrupt)
