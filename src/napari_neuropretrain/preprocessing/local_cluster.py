@@ -42,7 +42,7 @@ def local_cluster(workers: int, threads: int, memory_gib: float) -> Iterator[Cli
     """Start worker processes for the length of a ``with`` block.
 
     They listen on 127.0.0.1 only, log nothing to the terminal, and are gone at the
-    end: at once if an exception leaves the block.
+    end, whatever they are doing.
 
     Parameters
     ----------
@@ -80,15 +80,13 @@ def _cluster(workers: int, memory_gib: float) -> Iterator[LocalCluster]:
     )
     try:
         yield cluster
-    except BaseException:
-        _kill_workers(cluster)
-        raise
     finally:
+        _kill_workers(cluster)
         cluster.close()
 
 
 def _kill_workers(cluster: LocalCluster) -> None:
-    """End the processes now: a scan under way would be waited for."""
+    """End the processes now: Dask would wait for a scan, and 4 s for an idle one."""
     for nanny in cluster.workers.values():
         nanny.close_gracefully()  # or it would start another one
         with suppress(psutil.NoSuchProcess, AttributeError):
