@@ -366,6 +366,12 @@ def pinned(request: pytest.FixtureRequest) -> tuple[str, str]:
     return digest(RELEASED[request.param]()), DIGESTS[request.param]
 
 
+@pytest.fixture
+def patterns() -> dict[str, Callable[[], Rows]]:
+    """All released key lists by name."""
+    return RELEASED
+
+
 @pytest.fixture(params=list(RELEASED))
 def released(request: pytest.FixtureRequest) -> tuple[str, tuple[Row, ...]]:
     """Name and rows of every kind, at the size that was released."""

@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from napari_neuropretrain.config.catalog import BACKBONES
 from napari_neuropretrain.config.weights import ImportConfig
+from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.progress import Progress, silent
+from napari_neuropretrain.weights.cache import PulledRecord, cached_file, write_record
+from napari_neuropretrain.weights.checkpoint_files import hash_file
 from napari_neuropretrain.weights.importing import import_weights
 from napari_neuropretrain.weights.initial import load_initial_weights
 from napari_neuropretrain.weights.reshaping import unfold_patches
@@ -229,3 +232,29 @@ def test_a_file_of_something_else_fits_nothing(
     config = settings(toys["sfcn"], file, importer="auto", backbone="", options="")
     with pytest.raises(CheckpointError, match="fits none of the backbones"):
         import_weights(config, silent)
+
+
+def test_pulled_weights_are_imported_by_name_with_their_licence(
+    toys: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEUROPRETRAIN_CACHE", str(tmp_path))
+    foreign, known = toys["brainiac"], KNOWN_WEIGHTS["brainiac"]
+    output = tmp_path / "encoder.safetensors"
+    given = settings(foreign, Path("brainiac"), output=output, importer="auto")
+    with pytest.raises(CheckpointError, match="weights pull brainiac"):
+        import_weights(given, silent)
+    file = cached_file(known)
+    file.parent.mkdir()
+    foreign.save(file)
+    write_record(known, PulledRecord(known.name, hash_file(file), "", True))
+    heard: list[Progress] = []
+    import_weights(given, heard.append)
+    assert "CC-BY-NC-4.0" in heard[0].message
+    card = json.loads(output.with_suffix(".json").read_text())
+    assert (card["known_as"], card["importer"]) == ("brainiac", "brainiac")
+    assert card["licence"] == known.licence
+    assert card["preprocessing"] == known.preprocessing
+    # The same file by its path asks for consent again.
+    by_path = settings(foreign, file, output=output, overwrite=True)
+    with pytest.raises(ConfigError, match="--accept-licence"):
+        import_weights(by_path, silent)

@@ -28,15 +28,14 @@ def test_the_patterns_are_the_released_key_lists(pinned: tuple[str, str]) -> Non
     assert written == released
 
 
+@pytest.mark.parametrize("name", list(REFERENCES))
 def test_the_patterns_are_the_reference_files(
-    released: tuple[str, Any], shared_data: Path
+    patterns: dict[str, Any], name: str, shared_data: Path
 ) -> None:
-    name, rows = released
-    if name not in REFERENCES:
-        pytest.skip("its names are known from rules, not from a file")
     file, prefix = REFERENCES[name]
     reference = json.loads((shared_data / "reference" / file).read_text())
-    assert {prefix + row[0]: list(row[2]) for row in rows} == reference
+    written = {prefix + row[0]: list(row[2]) for row in patterns[name]()}
+    assert written == reference
 
 
 def test_a_released_file_fills_its_backbone(released: tuple[str, Any]) -> None:
@@ -78,3 +77,15 @@ def test_restrictive_licences_need_consent() -> None:
     for known in KNOWN_WEIGHTS.values():
         restrictive = "NC" in known.licence or "none stated" in known.licence
         assert known.needs_consent == restrictive, known.name
+
+
+def test_the_page_lists_every_known_weight_and_importer() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
+    text = page.read_text(encoding="utf-8")
+    for known in KNOWN_WEIGHTS.values():
+        row = next(line for line in text.splitlines() if f"| `{known.name}`" in line)
+        assert f"`{known.backbone}`" in row
+        assert known.licence.split(" (")[0].split(" by ")[0] in row
+        assert row.endswith("| none |") != bool(known.hash)
+    for entry in IMPORTERS:
+        assert f"`{entry.name}`" in text

@@ -80,7 +80,8 @@ def _run_list(arguments: list[str]) -> int:
 def _describe(known: KnownWeights) -> str:
     size = f", {known.size_mb} MB" if known.size_mb else ""
     consent = " (needs --accept-licence)" if known.needs_consent else ""
-    checked = known.hash.split(":")[0] if known.hash else "no published hash"
+    kind = "git blob" if known.hash.startswith("git:") else "sha256"
+    checked = f"published {kind}" if known.hash else "no published hash"
     return "\n".join(
         [
             f"{known.name}: {known.title}",
