@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import pickle
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 import safetensors.torch
 import torch
 
+import napari_neuropretrain
 from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.weights.checkpoint_files import hash_file, read_checkpoint
 
@@ -184,3 +186,12 @@ def test_other_suffixes_and_missing_files_are_named(tmp_path: Path) -> None:
 def test_the_hash_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert hash_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_nothing_in_the_package_opens_a_pickle_otherwise() -> None:
+    root = Path(napari_neuropretrain.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                given = {one.arg: ast.unparse(one.value) for one in node.keywords}
+                assert given.get("weights_only") == "True", path
