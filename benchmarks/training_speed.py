@@ -185,7 +185,7 @@ def our_loop(name: str, given: argparse.Namespace, device: torch.device) -> floa
     )
     module = TaskModule(plan, TASK, Schedule(1e-3, 1e-2, 0, 2 * given.steps))
     data = dataset(given)
-    few = VolumeDataset(data.sources[:1], data.targets[:1])
+    few = VolumeDataset(data.sources[:2], data.targets[:2])
     watch = Stopwatch(device)
     with tempfile.TemporaryDirectory() as folder:
         settings = FitSettings(
@@ -199,7 +199,7 @@ def our_loop(name: str, given: argparse.Namespace, device: torch.device) -> floa
 
         def loaders(batch_size: int) -> Loaders:
             train = training_loader(data, batch_size, seed=0)
-            return Loaders(train, ordered_loader(few, 1), ordered_loader(few, 1))
+            return Loaders(train, ordered_loader(few, 2), ordered_loader(few, 2))
 
         fit(module, loaders, settings, watch)
     return watch.seconds[-1]

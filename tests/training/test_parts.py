@@ -123,6 +123,13 @@ def test_statistics_need_only_so_many_volumes() -> None:
     assert int(norm.num_batches_tracked) == 2
 
 
+def test_a_last_volume_alone_says_nothing_of_the_statistics() -> None:
+    norm = nn.BatchNorm3d(1)
+    volumes = [(torch.ones(2, 1, 1, 1, 1), None), (torch.ones(1, 1, 1, 1, 1), None)]
+    settle(norm, [norm], volumes, torch.device("cpu"))
+    assert int(norm.num_batches_tracked) == 1
+
+
 def test_a_loss_that_is_no_number_is_explained() -> None:
     reporter = ReportProgress(silent, lambda logits: ("mae", 0.0), 10)
     outputs = {"mean": torch.tensor(float("nan"))}

@@ -179,6 +179,8 @@ def settle(
     seen = 0
     with torch.no_grad():
         for images, _ in loader:
+            if len(images) == 1 and seen:
+                break  # a last volume alone is no batch
             network(images.to(device))
             seen += len(images)
             if seen >= STATISTICS_VOLUMES:
