@@ -88,7 +88,8 @@ def write_scan(data: NDArray[Any], affine: Affine, name: str, output: Path) -> P
     """
     from napari_neuropretrain.data.volumes import write_image
 
-    word = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "layer"
+    plain = re.sub(r" \(oblique .*\)$", "", name)  # added for display
+    word = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-") or "layer"
     path = output / INPUT_FOLDER / f"{word}_T1w.nii.gz"
     try:
         return write_image(path, np.asarray(data, dtype=np.float32), affine)
