@@ -6,7 +6,7 @@ import torch
 
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.errors import BrainMaskError
-from napari_neuropretrain.preprocessing.brain_mask import segment_brain
+from napari_neuropretrain.preprocessing.brain_mask import measure_brain, segment_brain
 from napari_neuropretrain.preprocessing.mask_network import MaskNetwork
 from napari_neuropretrain.preprocessing.stripped import is_stripped
 from napari_neuropretrain.synthesis.label_maps import close_brain
@@ -51,8 +51,11 @@ def test_a_wrong_voxel_size_is_said() -> None:
     ball = np.zeros((40, 40, 40), dtype=np.float32)
     grid = np.mgrid[:40, :40, :40] - 20
     ball[(grid**2).sum(axis=0) < 15**2] = 100
-    with pytest.raises(BrainMaskError, match=r"mL.*voxel size \(1\.00, 1\.00, 1\.00"):
-        segment_brain(ball, np.eye(4))
+    mask = segment_brain(ball, np.eye(4))
+    with pytest.raises(
+        BrainMaskError, match=r"a.nii.*voxel size \(1\.00, 1\.00"
+    ):
+        measure_brain(mask, np.eye(4), "'a.nii'")
 
 
 def test_network_keeps_the_grid() -> None:

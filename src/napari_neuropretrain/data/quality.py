@@ -223,8 +223,8 @@ def _write(folder: Path, rows: Mapping[str, QualityRow]) -> Path:
     writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
     writer.writerow([*COLUMNS, *names])
     for row in ordered:
-        texts = (row.participant, row.session or "", row.verdict, row.reason)
-        texts += (row.decision, row.note)
+        texts = [row.participant, row.session or "", row.verdict, row.reason]
+        texts += [row.decision, row.note]
         measures = [row.measures.get(name, math.nan) for name in names]
         words = [" ".join(text.split()) or MISSING for text in texts]
         writer.writerow([*words, *map(_figure, measures)])

@@ -45,7 +45,7 @@ def fill_holes(mask: Mask) -> Mask:
         for end in (0, -1):
             outside[np.unique(labels.take(end, axis=axis))] = True
     outside[0] = False  # the mask itself
-    return ~outside[labels]
+    return np.asarray(~outside[labels], dtype=bool)
 
 
 def block_means(data: NDArray[Any], steps: Sequence[int]) -> NDArray[np.float32]:

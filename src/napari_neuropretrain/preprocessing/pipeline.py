@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.data.template import Template, load_template, template_grid
 from napari_neuropretrain.data.volumes import Volume
-from napari_neuropretrain.errors import BrainMaskError
 from napari_neuropretrain.preprocessing.acceptance import check_registration
 from napari_neuropretrain.preprocessing.bias_field import correct_bias_field
-from napari_neuropretrain.preprocessing.brain_mask import segment_brain
+from napari_neuropretrain.preprocessing.brain_mask import measure_brain, segment_brain
 from napari_neuropretrain.preprocessing.intensity import zscore_brain
 from napari_neuropretrain.preprocessing.registration import register_to_template
 from napari_neuropretrain.preprocessing.resampling import (
@@ -28,8 +27,6 @@ from napari_neuropretrain.preprocessing.resampling import (
 )
 from napari_neuropretrain.progress import Progress, Report
 
-MASK_ML = (400.0, 2500.0)
-"""A brain outside this range is a failed mask, or not a human brain."""
 MARGIN_MM = 16.0
 """Kept around the brain for the registration and the spline."""
 REGISTRATION_EDGE, REGISTRATION_SPACING_MM = 96, 2.0
@@ -93,7 +90,7 @@ def preprocess_scan(
     with clock.step("brain mask"):
         method = contract.brain_mask.method
         scan_mask = segment_brain(volume.data, volume.affine, threads, method)
-        mask_ml = _check_mask(scan_mask, volume)
+        mask_ml = measure_brain(scan_mask, volume.affine, f"'{volume.path}'")
     with clock.step("bias field"):
         box, mask, box_affine = crop_to_brain(
             volume.data, scan_mask, volume.affine, MARGIN_MM
@@ -116,7 +113,7 @@ def preprocess_scan(
     details = {
         "mask_ml": round(mask_ml, 1),
         "dice": round(found.dice, 4),
-        "correlation": round(found.correlation, 4),
+        "correlation": round(found.likeness, 4),
         "coverage": round(found.coverage, 4),
         "rotation_degrees": round(found.rotation_degrees, 2),
         **{
@@ -126,20 +123,6 @@ def preprocess_scan(
         "seconds": {name: round(spent, 2) for name, spent in clock.seconds.items()},
     }
     return Preprocessed(image, affine, brain_mask, scan_mask, found.transform, details)
-
-
-def _check_mask(mask: NDArray[np.bool_], volume: Volume) -> float:
-    """Return the volume of the mask in mL."""
-    voxel_ml = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000
-    mask_ml = float(mask.sum()) * voxel_ml
-    low, high = MASK_ML
-    if not low <= mask_ml <= high:
-        raise BrainMaskError(
-            f"The brain found in '{volume.path}' has {mask_ml:.0f} mL; a human brain "
-            f"has {low:.0f} to {high:.0f}. Check that the scan is T1-weighted, shows "
-            "the whole head, and has the right voxel size."
-        )
-    return mask_ml
 
 
 @cache
