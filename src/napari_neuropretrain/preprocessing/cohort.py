@@ -22,6 +22,7 @@ from napari_neuropretrain.preprocessing.dask_workers import (
     run_in_processes,
     run_on_cluster,
 )
+from napari_neuropretrain.preprocessing.mask_programs import PROGRAMS, find_program
 from napari_neuropretrain.preprocessing.quality_cohort import (
     count_verdicts,
     write_cohort_quality,
@@ -123,6 +124,8 @@ def preprocess_cohort(
     CohortError
         If the scans are preprocessed already, `output` holds other data, or its
         quality table is damaged.
+    BrainMaskError
+        If the contract needs a program that is not installed.
     """
     if cohort.kind == "preprocessed":
         raise CohortError(
@@ -130,6 +133,8 @@ def preprocess_cohort(
             "scans, or use this folder as it is."
         )
     check_output(output, cohort)
+    if contract.brain_mask.method in PROGRAMS and not scheduler:
+        find_program(contract.brain_mask.method)  # said once, and not for each scan
     read_quality(output)  # a damaged table is said now, not after a night's work
     for note in cohort.notes:
         report(Progress("warning", note))
