@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_neuropretrain.config.catalog import TUNINGS
+from napari_neuropretrain.config.catalog import BACKBONES, TUNINGS
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.tuning.plan import Plan
 
@@ -180,3 +180,22 @@ def test_every_strategy_fits_every_backbone(toy_backbone: nn.Module, name: str) 
     if name == "top":
         assert {one for one in moved if not one.startswith(head)} == set()
     assert any(one.startswith(head) for one in moved)
+
+
+@pytest.mark.parametrize(
+    ("name", "modules", "count"),
+    [
+        ("densenet121", ["conv0", "conv1", "conv2"], 1_933_240),
+        ("vit_8m", ["attn"], 103_680),
+    ],
+)
+def test_low_rank_updates_have_as_many_numbers_as_pefts(
+    name: str, modules: list[str], count: int
+) -> None:
+    entry = BACKBONES[name]
+    with torch.device("meta"):
+        network = entry.load()(entry.options())
+        plan = tune(network, "lora", rank=8, modules=modules)
+    head = network.get_submodule(network.head_name).parameters()
+    assert plan.trainable - sum(one.numel() for one in head) == count
+    assert plan.total == entry.facts["parameters"]

@@ -17,11 +17,11 @@ class TrainBrainMaskConfig(Config):
     """Folder of whole-head label maps and T1 priors, as SynthSeg publishes them."""
     output: Annotated[Path, Field(json_schema_extra={"path": "output"})]
     """Run folder for the weights; running again goes on where it stopped."""
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 9000
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 8000
     """Optimiser steps."""
     batch_size: Annotated[int, Field(ge=1, le=64)] = 2
     """Synthetic heads per step."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     """Highest learning rate; rises over 50 steps, then falls as a cosine."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-3
     """Weight decay of AdamW."""

@@ -44,7 +44,7 @@ class Cost:
     def __str__(self) -> str:
         share = self.trainable_parameters / self.total_parameters
         return (
-            f"Trained {self.trainable_parameters:,} parameters ({share:.1%} of "
+            f"Trained {self.trainable_parameters:,} parameters ({100 * share:.3g} % of "
             f"{self.total_parameters:,}) in {self.wall_s:.0f} s: "
             f"{self.samples_per_s:.3g} volumes/s, {self.peak_memory_mib:,} MiB of "
             f"{self.memory_of} memory at most."
