@@ -44,7 +44,8 @@ ALLOWED = {
     "synthesis": BASE | {"data"},
     "preprocessing": BASE | {"data", "synthesis", "process_settings", ""},
     "training": BASE
-    | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""},
+    | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
+    | {"process_settings"},
     "evaluation": BASE | {"data", "weights", "training"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE

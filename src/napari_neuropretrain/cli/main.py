@@ -11,6 +11,7 @@ from napari_neuropretrain import __version__
 from napari_neuropretrain.cli.catalogs import run_list
 from napari_neuropretrain.cli.console import Console
 from napari_neuropretrain.cli.doctor import run_doctor
+from napari_neuropretrain.cli.estimate import run_estimate
 from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.cli.weights import run_inspect, run_weights
 from napari_neuropretrain.config.jobs import JOBS
@@ -29,6 +30,7 @@ _OTHERS = {
     "list": ("List backbones, methods, tasks, tunings, sources, devices", run_list),
     "weights": ("Known public weights: list, pull, import, inspect", run_weights),
     "inspect": ("Print the card of a model, or what is in a file", run_inspect),
+    "estimate": ("Say what a fine-tuning would cost, before it starts", run_estimate),
     "doctor": ("Check this installation and this machine", run_doctor),
 }
 

@@ -58,7 +58,7 @@ def preprocessed_cohort(
     if cohort.kind == "preprocessed":
         for note in cohort.notes:
             report(Progress("warning", note))
-        _refuse_mixture(cohort)
+        refuse_mixture(cohort)
         return cohort
     scans = len(cohort.scans)
     report(Progress("step", f"Preprocessing {scans} raw scans first", 0, scans))
@@ -76,7 +76,7 @@ def preprocessed_cohort(
     return done
 
 
-def _refuse_mixture(cohort: Cohort) -> None:
+def refuse_mixture(cohort: Cohort) -> None:
     """Refuse scans that no single contract describes, and name the groups."""
     groups: dict[PreprocessingContract, list[str]] = {}
     for scan in cohort.scans:

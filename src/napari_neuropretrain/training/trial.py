@@ -1,0 +1,171 @@
+"""What `estimate` runs in a process of its own: build, check, and try some steps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.estimate import (
+    NO_COHORT,
+    Estimate,
+    EstimateConfig,
+)
+from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.data.participants import Cohort, read_cohort
+from napari_neuropretrain.errors import NeuropretrainError
+from napari_neuropretrain.preprocessing.derivatives import (
+    contract_of,
+    read_sidecar,
+)
+from napari_neuropretrain.process_settings import settle_process
+from napari_neuropretrain.progress import Progress
+from napari_neuropretrain.training.estimate import say
+from napari_neuropretrain.training.labelled_cohort import (
+    PARTS,
+    divide,
+    read_labels,
+)
+from napari_neuropretrain.training.preprocessed import (
+    refuse_mixture,
+)
+from napari_neuropretrain.training.probe import Probe
+from napari_neuropretrain.training.speed import (
+    choose_precision,
+    prepare_network,
+)
+from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.tuning.plan import Plan
+from napari_neuropretrain.weights.device import find_device
+from napari_neuropretrain.weights.initial import check_initial_weights
+
+
+class Trial:
+    """Find out more and more about a fine-tuning.
+
+    Parameters
+    ----------
+    config
+        Its settings.
+    """
+
+    def __init__(self, config: EstimateConfig) -> None:
+        self.config = config
+        self.found = Estimate(epochs=config.epochs)
+
+    def run(self) -> None:
+        """Say what is known after each step.
+
+        Raises
+        ------
+        NeuropretrainError
+            If the settings cannot be trained with.
+        """
+        config = self.config
+        device = find_device(config.device)
+        precision = choose_precision(config.precision, device)
+        torch.set_num_threads(config.threads)
+        given = config.cohort != NO_COHORT
+        cohort = read_cohort(config.cohort) if given else None
+        contract = self._contract(cohort)
+        backbone = self._count(contract)
+        self._check_weights(backbone, contract)
+        if cohort is not None:
+            task = self._count_scans(cohort)
+            if config.probe_seconds:
+                probe = Probe(config, backbone, task, device, precision)
+                self._tell(device=str(device))
+                for changes in probe.steps(self.found):
+                    self._tell(**changes)
+        self._tell(done=True)
+
+    def _tell(self, warnings: tuple[str, ...] = (), **changes: object) -> None:
+        told = tuple(dict.fromkeys([*self.found.warnings, *warnings]))
+        self.found = self.found.replace(warnings=told, **changes)
+        say(self.found)
+
+    def _hear(self, progress: Progress) -> None:
+        """Keep the warnings of what is called."""
+        if progress.state == "warning":
+            self._tell((progress.message,))
+
+    def _contract(self, cohort: Cohort | None) -> PreprocessingContract:
+        """Return how the volumes are, or will be, preprocessed."""
+        if cohort is None or cohort.kind != "preprocessed":
+            return PreprocessingContract(shape=self.config.shape)
+        first = cohort.scans[0].path
+        return contract_of(first, read_sidecar(first))
+
+    def _count(self, contract: PreprocessingContract) -> Choice:
+        """Build the network without its numbers, and count them."""
+        config = self.config
+        options = fit_to_shape(config.backbone.options, contract.shape)
+        backbone = config.backbone.replace(options=options)
+        with torch.device("meta"):
+            network: nn.Module = backbone.entry.load()(options)
+            plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
+        # Refuses what cannot be checkpointed.
+        prepare_network(network, config.replace(compile=False, channels_last=False))
+        self._tell(
+            shape=contract.shape, parameters=plan.total, trainable=plan.trainable
+        )
+        return backbone
+
+    def _check_weights(self, backbone: Choice, contract: PreprocessingContract) -> None:
+        source = self.config.initial_weights
+        if not source:
+            if self.config.tuning.name != "full":
+                message = (
+                    f"'{self.config.tuning}' without initial weights: what does not "
+                    "learn keeps its random weights."
+                )
+                self._tell((message,))
+            return
+        with torch.device("meta"):
+            network: nn.Module = backbone.entry.load()(backbone.options)
+        self._tell(check_initial_weights(network, source, backbone.name, contract))
+
+    def _count_scans(self, cohort: Cohort) -> Task:
+        """Divide the scans as the training would."""
+        config = self.config
+        if cohort.kind == "preprocessed":
+            refuse_mixture(cohort)
+        task: Task = config.task.entry.load()(config.task.options)
+        column = config.label or task.options.label
+        labels = read_labels(cohort, task, column, self._hear)
+        scans = [scan for scan in cohort.scans if scan.key in labels.values]
+        fractions = (config.validation_fraction, config.test_fraction)
+        parts = divide(scans, labels.values, task, fractions, config.seed)
+        raw = len(cohort.scans) if cohort.kind != "preprocessed" else 0
+        given = list(parts.values())
+        counts = {part: given.count(part) for part in PARTS}
+        self._tell(scans=counts, raw_scans=raw)
+        return task
+
+
+def main(settings: Path) -> int:
+    """Run the trial of a settings file; what is wrong with it is said as well."""
+    settle_process()
+    _die_first()
+    trial = Trial(EstimateConfig.from_file(settings))
+    try:
+        trial.run()
+    except NeuropretrainError as error:
+        say(trial.found.replace(problem=str(error), done=True))
+    return 0
+
+
+def _die_first() -> None:
+    """Let Linux kill this process, and not the viewer, where memory runs out."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
