@@ -12,11 +12,12 @@ import yaml
 from torch import Tensor, nn
 
 from napari_neuropretrain.config.catalog import BACKBONES
+from napari_neuropretrain.config.pulled import cached_file
 from napari_neuropretrain.config.weights import ImportConfig
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.progress import Progress, silent
-from napari_neuropretrain.weights.cache import PulledRecord, cached_file, write_record
+from napari_neuropretrain.weights.cache import PulledRecord, write_record
 from napari_neuropretrain.weights.checkpoint_files import hash_file
 from napari_neuropretrain.weights.importing import import_weights
 from napari_neuropretrain.weights.initial import load_initial_weights

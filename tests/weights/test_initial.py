@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.pulled import cached_file
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
 from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.progress import Progress, silent
-from napari_neuropretrain.weights.cache import PulledRecord, cached_file, write_record
+from napari_neuropretrain.weights.cache import PulledRecord, write_record
 from napari_neuropretrain.weights.checkpoint_files import hash_file
 from napari_neuropretrain.weights.initial import licence_of, load_initial_weights
 from napari_neuropretrain.weights.model_card import ModelCard, Part

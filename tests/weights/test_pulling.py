@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from napari_neuropretrain.config import weights_catalog
+from napari_neuropretrain.config.pulled import cache_folder
 from napari_neuropretrain.config.weights import PullConfig
 from napari_neuropretrain.config.weights_catalog import KnownWeights
 from napari_neuropretrain.errors import Cancelled, CheckpointError, ConfigError
 from napari_neuropretrain.progress import Progress, silent
-from napari_neuropretrain.weights.cache import cache_folder, pulled_file
+from napari_neuropretrain.weights.cache import pulled_file
 from napari_neuropretrain.weights.pulling import pull
 
 DATA = bytes(range(256)) * 40_000  # 10 MB

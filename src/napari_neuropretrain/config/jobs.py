@@ -104,7 +104,9 @@ class FinetuneConfig(Config):
     """What to learn."""
     backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
     """Network architecture."""
-    initial_weights: str = ""
+    initial_weights: Annotated[str, Field(json_schema_extra={"weights": "initial"})] = (
+        ""
+    )
     """Known weights, an imported file or a run folder to start from; empty: none."""
     tuning: TuningChoice = Field(default="full", validate_default=True)
     """Which part of the network learns."""

@@ -49,6 +49,8 @@ class KnownWeights(Config):
     """Whether the licence forbids some uses or is not stated."""
     preprocessing: str
     """What its input was like."""
+    differs: str
+    """In what its input differs from our volumes, briefly."""
     shape: str = ""
     """Input shape it was trained with."""
     trained_on: str
@@ -153,6 +155,7 @@ _ALL = (
         size_mb=122,
         licence="BSD-3-Clause (torchvision); Kinetics-400 has terms of its own",
         preprocessing=_KINETICS,
+        differs="videos, not brains",
         shape="32x224x224",
         trained_on="Kinetics-400, action recognition, after ImageNet-1K; acc@1 77.7",
         citation=_VIDEO_SWIN,
@@ -168,6 +171,7 @@ _ALL = (
         page="https://github.com/SwinTransformer/Video-Swin-Transformer",
         licence="Apache-2.0 (code); Kinetics-400 has terms of its own",
         preprocessing=_KINETICS,
+        differs="videos, not brains",
         shape="32x224x224",
         trained_on="Kinetics-400, action recognition, after ImageNet-1K; acc@1 78.8",
         citation=_VIDEO_SWIN,
@@ -188,6 +192,7 @@ _ALL = (
         hash_source="first 8 digits in the file name, as OpenMMLab publishes models",
         licence="Apache-2.0 (mmaction2); Kinetics-400 has terms of its own",
         preprocessing=_KINETICS,
+        differs="videos, not brains",
         shape="32x224x224",
         trained_on="Kinetics-400, action recognition, after ImageNet-1K; acc@1 78.9",
         citation=_VIDEO_SWIN,
@@ -204,6 +209,7 @@ _ALL = (
         needs_consent=True,
         preprocessing="Grey matter maps of CAT12 (VBM), 1.5 mm, 121x145x121, z-scored. "
         "Not T1 intensities: expect less of it on skull-stripped T1.",
+        differs="grey matter maps at 1.5 mm, not T1",
         shape="121x145x121",
         trained_on="BHB-10K: 10,420 scans of 7,764 healthy people, 13 studies (also "
         "ABIDE 1 and 2, OASIS 3, IXI, HCP), contrastive with age",
@@ -226,6 +232,7 @@ _ALL = (
         licence="MIT",
         preprocessing="T1, skull-stripped, bias-corrected, aligned linearly with "
         "MNI152 at 1 mm, cropped to 160x192x160, divided by its mean.",
+        differs="1 mm, and divided by the mean in place of z-scored",
         shape="160x192x160",
         trained_on="UK Biobank, 12,949 people of 44 to 80 years, brain age; test MAE "
         "2.14 years",
@@ -246,6 +253,7 @@ _ALL = (
         size_mb=491,
         licence="CC-BY-4.0",
         preprocessing="Whole heads, 1 mm isotropic, z-scored, patches of 160x160x160.",
+        differs="whole heads at 1 mm, in patches",
         shape="160x160x160",
         trained_on="OpenMind: 114,000 brain MRI volumes of 23 modalities from "
         "OpenNeuro, masked autoencoder",
@@ -266,6 +274,7 @@ _ALL = (
         needs_consent=True,
         preprocessing="T1, T2, FLAIR or T1 with contrast, N4, aligned with a template, "
         "skull-stripped (HD-BET), resized to 96x96x96, z-scored inside the head.",
+        differs="resized to 96x96x96 whatever the voxel size; T2 and FLAIR, too",
         shape="96x96x96",
         trained_on="32,000 brain MRI scans of several sequences, SimCLR",
         citation="Tak et al. (2026), BrainIAC, Nature Neuroscience; "

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Literal, get_origin
 
-import annotated_types as at
-from magicgui.widgets import CheckBox, ComboBox, FileEdit, LineEdit, create_widget
-from magicgui.widgets.bases import ValueWidget
+from magicgui.widgets import CheckBox, ComboBox, FileEdit
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QVBoxLayout,
     QWidget,
@@ -21,19 +17,24 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.contract import name_shape
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.path_field import make_path_widget, path_row
-
-FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
+from napari_neuropretrain.gui.choice_field import ChoiceField
+from napari_neuropretrain.gui.field_widgets import (
+    FieldWidget,
+    from_list,
+    is_list,
+    label_of,
+    make_widget,
+    shown_value,
+)
+from napari_neuropretrain.gui.path_field import path_row
+from napari_neuropretrain.gui.weights_field import WeightsField
 
 SHOWN_FIRST = ("epochs", "device")
 """Numbers people change at once; other numbers are folded away."""
 FOLDED = ("dof",)
 """Choices that few people change."""
-LABELS = {"dof": "DOF", "memory_gib": "Memory (GiB)"}
 
 
 class Form(QWidget):
@@ -43,13 +44,22 @@ class Form(QWidget):
     ----------
     options
         The settings class.
+    flat
+        Show every field at once; else numbers that few people change are folded.
     """
 
     changed = Signal()
 
-    def __init__(self, options: type[Config], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        options: type[Config],
+        parent: QWidget | None = None,
+        flat: bool = False,
+    ) -> None:
         super().__init__(parent)
         self._options = options
+        self.choices: dict[str, ChoiceField] = {}
+        self.weights: dict[str, WeightsField] = {}
         self._exact: dict[str, tuple[Any, Any]] = {}
         self.widgets: dict[str, FieldWidget] = {}
         self._rows: dict[str, QWidget] = {}
@@ -58,8 +68,8 @@ class Form(QWidget):
             widget = make_widget(name, field)
             widget.changed.connect(self._tell)
             self.widgets[name] = widget
-            layout = main if _shown_first(name, field) else more
-            self._rows[name] = _native(widget)
+            layout = main if flat or _shown_first(name, field) else more
+            self._rows[name] = self._row(name, widget, field)
             layout.addRow(label_of(name), self._rows[name])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -73,6 +83,21 @@ class Form(QWidget):
         position = self._main.getWidgetPosition(self._rows[name])
         self._main.insertRow(position[0] + 1, "", widget)
 
+    def _row(self, name: str, widget: FieldWidget, field: FieldInfo) -> QWidget:
+        """Return what is shown of a field, with what belongs to it."""
+        if field.annotation is Choice and isinstance(widget, ComboBox):
+            choice = ChoiceField(widget, partial(Form, flat=True), field)
+            choice.changed.connect(self._tell)
+            self.choices[name] = choice
+            return choice
+        if _of_weights(field):
+            self.weights[name] = WeightsField(widget)
+            return self.weights[name]
+        if isinstance(widget, CheckBox):
+            widget.text = ""
+        native: QWidget = widget.native
+        return path_row(widget) if isinstance(widget, FileEdit) else native
+
     def _tell(self, value: object = None) -> None:
         self.changed.emit()
 
@@ -80,6 +105,9 @@ class Form(QWidget):
         """Return what is filled in, by field name; empty required paths are absent."""
         values: dict[str, Any] = {}
         for name, widget in self.widgets.items():
+            if name in self.choices:
+                values[name] = self.choices[name].value()
+                continue
             value = widget.value
             if isinstance(widget, FileEdit):
                 text = widget.line_edit.value.strip()
@@ -87,7 +115,12 @@ class Form(QWidget):
                     continue
                 value = Path(text).expanduser()
             shown, exact = self._exact.get(name, (None, None))
-            values[name] = exact if name in self._exact and shown == value else value
+            if name in self._exact and shown == value:
+                values[name] = exact
+            elif is_list(self._options.model_fields[name]):
+                values[name] = from_list(str(value))
+            else:
+                values[name] = value
         return values
 
     def missing(self) -> list[str]:
@@ -123,103 +156,25 @@ class Form(QWidget):
             if isinstance(widget, FileEdit):
                 widget.line_edit.value = str(value)
                 continue
-            widget.value = _shown(value)
-            # A box shows few decimals, and a choice without its options.
+            if name in self.choices:
+                self.choices[name].fill(value)
+                continue
+            widget.value = shown_value(value, self._options.model_fields[name])
+            # A box shows few decimals, and some text instead of numbers.
             self._exact[name] = (widget.value, value)
-
-
-def make_widget(name: str, field: FieldInfo) -> FieldWidget:
-    """Make the widget of one field, with its bounds, default and help."""
-    extra = field.json_schema_extra
-    extra = extra if isinstance(extra, dict) else {}
-    options: dict[str, Any] = {"tooltip": field.description or "", "name": name}
-    if "catalog" in extra:
-        return _catalog_widget(str(extra["catalog"]), field, options)
-    if field.annotation is Path:
-        default = "" if field.is_required() else str(field.default)
-        return make_path_widget(default, extra.get("path") == "output", options)
-    if "text" in extra:
-        line = LineEdit(value=_shown(field.default), **options)
-        line.native.setPlaceholderText(str(extra["text"]))
-        return line
-    if get_origin(field.annotation) is Literal:
-        options["choices"] = get_args(field.annotation)
-    else:
-        options |= _bounds(field)
-    default = field.default
-    value = {} if default is PydanticUndefined else {"value": default}
-    widget = create_widget(annotation=field.annotation, options=options, **value)
-    if not isinstance(widget, ValueWidget):
-        raise TypeError(f"No widget for the field '{name}': {field.annotation}.")
-    return widget
-
-
-def label_of(name: str) -> str:
-    """Return the words for a field name.
-
-    Examples
-    --------
-    >>> label_of("spacing_mm"), label_of("batch_size")
-    ('Spacing (mm)', 'Batch size')
-    """
-    if name in LABELS:
-        return LABELS[name]
-    words = name.removesuffix("_mm").replace("_", " ").capitalize()
-    return f"{words} (mm)" if name.endswith("_mm") else words
-
-
-def _catalog_widget(kind: str, field: FieldInfo, options: dict[str, Any]) -> ComboBox:
-    """Offer the names of a catalog, each with its title as tooltip."""
-    entries = list(CATALOGS[kind])
-    names = [entry.name for entry in entries]
-    box = ComboBox(choices=names, value=str(field.default), **options)
-    native = box.native
-    if isinstance(native, QComboBox):
-        for entry in entries:
-            row = native.findText(entry.name)
-            native.setItemData(row, entry.title, Qt.ItemDataRole.ToolTipRole)
-    return box
-
-
-def _shown(value: Any) -> Any:
-    """Return what a widget shows for a value that it cannot hold."""
-    if isinstance(value, Choice):
-        return value.name
-    return name_shape(value) if isinstance(value, tuple) else value
-
-
-def _bounds(field: FieldInfo) -> dict[str, Any]:
-    """Return magicgui's min, max and step for a number."""
-    # The step also sets how many decimals a box keeps.
-    step: float = _finest(field.default) if field.annotation is float else 1
-    bounds: dict[str, Any] = {"step": step}
-    for limit in field.metadata:
-        if isinstance(limit, at.Ge):
-            bounds["min"] = limit.ge
-        elif isinstance(limit, at.Gt):
-            bounds["min"] = float(str(limit.gt)) + step
-        elif isinstance(limit, at.Le):
-            bounds["max"] = limit.le
-        elif isinstance(limit, at.Lt):
-            bounds["max"] = float(str(limit.lt)) - step
-        elif isinstance(limit, at.MultipleOf):
-            bounds["step"] = limit.multiple_of
-    return bounds if "min" in bounds or "max" in bounds else {}
-
-
-def _finest(default: object) -> float:
-    """Return the step that shows `default` in full, and small ones two digits finer."""
-    if not isinstance(default, float):
-        return 0.01
-    exponent = int(Decimal(str(default)).as_tuple().exponent)
-    return float(10.0 ** min(exponent - 2 * (abs(default) < 0.1), -2))
 
 
 def _shown_first(name: str, field: FieldInfo) -> bool:
     if name in FOLDED:
         return False
     choice = get_origin(field.annotation) is Literal or field.annotation is Choice
-    return field.annotation is Path or choice or name in SHOWN_FIRST
+    path = field.annotation is Path or _of_weights(field)
+    return path or choice or name in SHOWN_FIRST
+
+
+def _of_weights(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and "weights" in extra
 
 
 def _field_layout() -> QFormLayout:
@@ -228,13 +183,6 @@ def _field_layout() -> QFormLayout:
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
     layout.setContentsMargins(0, 0, 0, 0)
     return layout
-
-
-def _native(widget: FieldWidget) -> QWidget:
-    if isinstance(widget, CheckBox):
-        widget.text = ""
-    native: QWidget = widget.native
-    return path_row(widget) if isinstance(widget, FileEdit) else native
 
 
 def _folded(layout: QFormLayout) -> QCollapsible:

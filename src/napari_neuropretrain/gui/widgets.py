@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_neuropretrain.gui.finetune_widget import FinetuneWidget
 from napari_neuropretrain.gui.job_widget import JobWidget
 from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
 from napari_neuropretrain.gui.review_widget import ReviewWidget
@@ -19,13 +20,6 @@ __all__ = [
     "PreprocessWidget",
     "ReviewWidget",
 ]
-
-
-class FinetuneWidget(JobWidget):
-    """Train a network for a task."""
-
-    def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__("finetune", "Fine-tune", napari_viewer)
 
 
 class PredictWidget(JobWidget):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from napari_neuropretrain.config.base import write_text
+from napari_neuropretrain.config.pulled import cached_file, record_path
 from napari_neuropretrain.config.weights_catalog import KnownWeights
 from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.weights.checkpoint_files import hash_file
-
-FOLDER_VARIABLE = "NEUROPRETRAIN_CACHE"
 
 
 @dataclass(frozen=True)
@@ -38,26 +36,9 @@ class PulledRecord:
     accepted: bool
 
 
-def cache_folder() -> Path:
-    """Return the folder of pulled weights.
-
-    It is ``NEUROPRETRAIN_CACHE``, or the usual place for caches of this system.
-    """
-    if folder := os.environ.get(FOLDER_VARIABLE):
-        return Path(folder) / "weights"
-    import pooch
-
-    return Path(pooch.os_cache("napari-neuropretrain")) / "weights"
-
-
-def cached_file(known: KnownWeights) -> Path:
-    """Return where the file of known weights is, or would be."""
-    return cache_folder() / known.file
-
-
 def write_record(known: KnownWeights, record: PulledRecord) -> None:
     """Keep what is known about a pulled file."""
-    write_text(_record_path(known), json.dumps(asdict(record), indent=2) + "\n")
+    write_text(record_path(known), json.dumps(asdict(record), indent=2) + "\n")
 
 
 def pulled_file(known: KnownWeights) -> Path:
@@ -70,7 +51,7 @@ def pulled_file(known: KnownWeights) -> Path:
     """
     path = cached_file(known)
     try:
-        record = PulledRecord(**json.loads(_record_path(known).read_text("utf-8")))
+        record = PulledRecord(**json.loads(record_path(known).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         record = None
     if record is None or not path.is_file():
@@ -107,8 +88,3 @@ def _git_hash(path: Path) -> str:
     data = path.read_bytes()
     head = f"blob {len(data)}\0".encode()
     return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
-
-
-def _record_path(known: KnownWeights) -> Path:
-    path = cached_file(known)
-    return path.with_name(path.name + ".pulled.json")

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import pooch
 
+from napari_neuropretrain.config.pulled import cached_file
 from napari_neuropretrain.config.weights import PullConfig
 from napari_neuropretrain.config.weights_catalog import KnownWeights, known_weights
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.progress import Outcome, Progress, Report
-from napari_neuropretrain.weights.cache import (
-    PulledRecord,
-    cached_file,
-    has_hash,
-    write_record,
-)
+from napari_neuropretrain.weights.cache import PulledRecord, has_hash, write_record
 from napari_neuropretrain.weights.checkpoint_files import check_file, hash_file
 from napari_neuropretrain.weights.licences import describe_terms, require_consent
 

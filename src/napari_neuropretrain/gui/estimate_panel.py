@@ -1,0 +1,178 @@
+"""What a training would cost, above its Start button."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
+    QTimer,
+    Signal,
+)
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
+from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.gui.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.estimate_process import EstimateProcess
+
+DELAY_MS, POLL_MS = 1200, 250
+_NO_MATTER = {"output", "seed", "learning_rate", "weight_decay", "warmup_epochs"}
+_NO_MATTER |= {"patience", "workers", "overwrite", "epochs"}
+"""Settings that an estimate does not depend on, or that need no new trial."""
+
+
+class EstimatePanel(QWidget):
+    """Parameters, time, memory and scans, found out in another process.
+
+    Parameters
+    ----------
+    command
+        See `EstimateProcess`.
+    """
+
+    changed = Signal()
+    """Emitted when more is known."""
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
+        super().__init__()
+        self._command = command
+        self._config: EstimateConfig | None = None
+        self._running: list[EstimateProcess] = []
+        self.found = Estimate()
+        self.facts, self.state, self.warning = QLabel(), Explanation(), QLabel()
+        self.warning.setStyleSheet("QLabel { color: #d8a13c; }")
+        for label in (self.facts, self.warning):
+            label.setWordWrap(True)
+        self.again = side_button("Estimate again", "Try some training steps again.")
+        self.again.clicked.connect(lambda checked=False: self.restart())
+        row = QHBoxLayout()
+        row.addWidget(self.state, 1)
+        row.addWidget(self.again)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.facts)
+        column.addWidget(self.warning)
+        column.addLayout(row)
+        self._delay, self._watch = QTimer(self), QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.timeout.connect(self._begin)
+        self._watch.timeout.connect(self._look)
+        self.destroyed.connect(partial(_end, self._running))
+        self._show()
+
+    def request(self, config: EstimateConfig | None) -> None:
+        """Estimate for these settings, once they have rested for a moment.
+
+        Parameters
+        ----------
+        config
+            None ends a running estimate and forgets the last one.
+        """
+        same = _key(config) == _key(self._config)
+        self._config = config
+        if config is not None and same:
+            if config.epochs != self.found.epochs:
+                self.found = self.found.replace(epochs=config.epochs)
+                self._show()
+            return
+        if not same:
+            self.restart()
+
+    def restart(self) -> None:
+        """Forget the last estimate, and make a new one."""
+        self.stop()
+        self.found = Estimate()
+        if self._config is not None:
+            self._delay.start(DELAY_MS)
+        self._show()
+
+    def stop(self) -> None:
+        """End a running estimate; what it found out stays."""
+        self._delay.stop()
+        self._watch.stop()
+        _end(self._running)
+
+    def busy(self) -> bool:
+        """Whether an estimate is being made, or about to be."""
+        return bool(self._running) or self._delay.isActive()
+
+    def _begin(self) -> None:
+        if self._config is None:
+            return
+        try:
+            self._running.append(EstimateProcess(self._config, self._command))
+        except OSError as error:
+            self.found = Estimate(done=True, warnings=(f"No estimate: {error}",))
+        else:
+            self._watch.start(POLL_MS)
+        self._show()
+
+    def _look(self) -> None:
+        found, ended = self._running[-1].poll() if self._running else (None, True)
+        if ended:
+            self.stop()
+        if self._config is None:
+            return
+        if found is not None:
+            found = found.replace(epochs=self._config.epochs)
+        if ended or (found is not None and found != self.found):
+            self.found = found or self.found
+            self._show()
+            self.changed.emit()
+
+    def _show(self) -> None:
+        found = self.found
+        self.facts.setText(" · ".join(found.facts()))
+        self.facts.setVisible(bool(found.facts()))
+        warnings = list(found.warnings)
+        if found.too_large and not any("more memory" in one for one in warnings):
+            warnings.append(
+                f"That is more memory than is free ({found.free_mib / 1024:.1f} GiB): "
+                "lower batch_size, turn on checkpointing, or take a smaller backbone."
+            )
+        self.warning.setText("\n".join(warnings))
+        self.warning.setVisible(bool(warnings))
+        self.state.setText(self._say_state())
+        self.again.setVisible(self._config is not None and not self.busy())
+
+    def _say_state(self) -> str:
+        if self._config is None:
+            return ""
+        if self.busy():
+            where = self.found.device
+            return f"Trying some training steps on {where}…" if where else "Estimating…"
+        if self.found.epoch_s is None:
+            return ""
+        return f"Estimated from some training steps on {self.found.device}."
+
+
+def _key(config: EstimateConfig | None) -> dict[str, Any] | None:
+    if config is None:
+        return None
+    return config.model_dump(mode="json", exclude=_NO_MATTER)
+
+
+def _end(running: list[EstimateProcess], gone: object = None) -> None:
+    while running:
+        running.pop().end()
+
+
+def estimate_config(values: dict[str, Any]) -> EstimateConfig | None:
+    """Return the settings of an estimate from those of a form, or None.
+
+    Parameters
+    ----------
+    values
+        What is filled in, by field name. A cohort that is not there yet is left out:
+        then only the parameters are counted.
+    """
+    given = {name: value for name, value in values.items() if name != "output"}
+    if "cohort" in given and not given["cohort"].exists():
+        del given["cohort"]
+    try:
+        return EstimateConfig.parse(given)
+    except ConfigError:
+        return None

@@ -1,0 +1,66 @@
+"""The dock widget of fine-tuning: what fits together, and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.gui.estimate_panel import EstimatePanel, estimate_config
+from napari_neuropretrain.gui.job_widget import JobWidget
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class FinetuneWidget(JobWidget):
+    """Train a network for a task.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where results are shown.
+    command, estimate_command
+        Run these in place of the package's command line; for tests.
+    """
+
+    def __init__(
+        self,
+        napari_viewer: ViewerModel | None,
+        command: Sequence[str] | None = None,
+        estimate_command: Sequence[str] | None = None,
+    ) -> None:
+        self._ready = False
+        super().__init__("finetune", "Fine-tune", napari_viewer, command)
+        self.weights = self.form.weights["initial_weights"]
+        self.estimate = EstimatePanel(estimate_command)
+        self.bottom.insertWidget(0, self.estimate)
+        self.estimate.changed.connect(self._check)
+        self._ready = True
+        self._check()
+
+    def start(self) -> None:
+        """Start the training; a running estimate would only disturb it."""
+        super().start()
+        if self._follower is not None:
+            self.estimate.stop()
+
+    def _check(self) -> Config | None:
+        """Return the settings if they can be trained with, or say why not."""
+        config = super()._check()
+        if not self._ready:
+            return config
+        self.weights.offer(str(self.form.widgets["backbone"].value))
+        problem = self.weights.describe().problem
+        # What is known to fail need not be tried.
+        values = self.form.values() if not problem else {}
+        running = self._follower is not None
+        if not running:
+            self.estimate.request(estimate_config(values) if values else None)
+        problem = problem or self.estimate.found.problem
+        if not problem:
+            return config
+        said = self.problem.text() if config is None else ""
+        self.say(f"{problem}\n{said}".strip())
+        self.start_button.setEnabled(False)
+        return None
