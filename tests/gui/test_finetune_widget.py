@@ -143,7 +143,7 @@ def test_a_change_ends_the_running_estimate_and_its_children(
     widget.form.widgets["task"].value = "sex"
     mark = tmp_path / "grandchild"
     qtbot.waitUntil(lambda: mark.exists() and bool(mark.read_text()), timeout=20_000)
-    qtbot.waitUntil(lambda: widget.estimate.found.parameters > 0, timeout=20_000)
+    qtbot.waitUntil(lambda: widget.estimate.found.trainable == 769, timeout=20_000)
     assert widget.estimate.busy()
     assert widget.start_button.isEnabled()
     widget.form.widgets["task"].value = "brain_age"
@@ -182,7 +182,9 @@ def test_weights_are_offered_and_explained(widget: FinetuneWidget) -> None:
     assert names[1].startswith("kinetics_swin_t: Swin-T of torchvision")
     assert names[1].endswith("(BSD-3-Clause; not pulled)")
     assert names[-1].endswith("for vit_b16)")
+    assert widget.estimate.facts.text() == "27.8 M parameters, all trained"
     field.box.activated.emit(1)
+    assert not widget.estimate.busy()
     assert widget.form.values()["initial_weights"] == "kinetics_swin_t"
     assert field.box.currentText() == "kinetics_swin_t"
     assert "Licence: BSD-3-Clause" in field.explanation.text()

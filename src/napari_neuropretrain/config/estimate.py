@@ -83,8 +83,9 @@ class Estimate(Config):
             return ""
         if self.trainable == self.parameters:
             return f"{say_count(self.parameters)} parameters, all trained"
-        counts = say_count(self.parameters), say_count(self.trainable)
-        return f"{counts[0]} parameters, {counts[1]} trained"
+        text = f"{say_count(self.parameters)} parameters"
+        trained = f", {say_count(self.trainable)} trained" if self.trainable else ""
+        return text + trained
 
     def _say_time(self) -> str:
         if self.epoch_s is None:

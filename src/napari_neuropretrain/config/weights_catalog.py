@@ -49,7 +49,7 @@ class KnownWeights(Config):
     """Whether the licence forbids some uses or is not stated."""
     preprocessing: str
     """What its input was like."""
-    differs: str
+    differs: str = ""
     """In what its input differs from our volumes, briefly."""
     shape: str = ""
     """Input shape it was trained with."""

@@ -54,6 +54,7 @@ class ChoiceField(QWidget):
         self.title = Explanation()
         self.options_button = side_button("Options…", "Show or hide its options.")
         self.options_button.setCheckable(True)
+        self.options_button.toggled.connect(self._show_options)
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(box.native, 1)
@@ -89,14 +90,18 @@ class ChoiceField(QWidget):
         self.title.setText(entry.title)
         if self.form is not None:
             self._column.removeWidget(self.form)
+            self.form.hide()
             self.form.deleteLater()
         self.form = self._make_form(entry.options)
         self._defaults = self.form.values()
         self.form.changed.connect(self.changed)
         self._column.addWidget(self.form)
         self.form.setVisible(self.options_button.isChecked())
-        self.options_button.toggled.connect(self.form.setVisible)
         self.options_button.setEnabled(bool(entry.options.model_fields))
+
+    def _show_options(self, shown: bool) -> None:
+        if self.form is not None:
+            self.form.setVisible(shown)
 
 
 class Explanation(QLabel):

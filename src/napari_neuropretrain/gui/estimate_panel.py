@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
+    Qt,
     QTimer,
     Signal,
 )
@@ -39,6 +40,7 @@ class EstimatePanel(QWidget):
         super().__init__()
         self._command = command
         self._config: EstimateConfig | None = None
+        self._trial = True
         self._running: list[EstimateProcess] = []
         self.found = Estimate()
         self.facts, self.state, self.warning = QLabel(), Explanation(), QLabel()
@@ -49,7 +51,7 @@ class EstimatePanel(QWidget):
         self.again.clicked.connect(lambda checked=False: self.restart())
         row = QHBoxLayout()
         row.addWidget(self.state, 1)
-        row.addWidget(self.again)
+        row.addWidget(self.again, 0, Qt.AlignmentFlag.AlignRight)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -63,29 +65,29 @@ class EstimatePanel(QWidget):
         self.destroyed.connect(partial(_end, self._running))
         self._show()
 
-    def request(self, config: EstimateConfig | None) -> None:
+    def request(self, config: EstimateConfig | None, trial: bool = True) -> None:
         """Estimate for these settings, once they have rested for a moment.
 
         Parameters
         ----------
         config
             None ends a running estimate and forgets the last one.
+        trial
+            Whether to try them; without it only what the catalog says is shown.
         """
-        same = _key(config) == _key(self._config)
-        self._config = config
-        if config is not None and same:
-            if config.epochs != self.found.epochs:
-                self.found = self.found.replace(epochs=config.epochs)
-                self._show()
-            return
+        same = _key(config) == _key(self._config) and trial == self._trial
+        self._config, self._trial = config, trial
         if not same:
             self.restart()
+        elif config is not None and config.epochs != self.found.epochs:
+            self.found = self.found.replace(epochs=config.epochs)
+            self._show()
 
     def restart(self) -> None:
         """Forget the last estimate, and make a new one."""
         self.stop()
-        self.found = Estimate()
-        if self._config is not None:
+        self.found = Estimate() if self._config is None else _from_catalog(self._config)
+        if self._config is not None and self._trial:
             self._delay.start(DELAY_MS)
         self._show()
 
@@ -136,7 +138,8 @@ class EstimatePanel(QWidget):
         self.warning.setText("\n".join(warnings))
         self.warning.setVisible(bool(warnings))
         self.state.setText(self._say_state())
-        self.again.setVisible(self._config is not None and not self.busy())
+        idle = self._config is not None and not self.busy()
+        self.again.setVisible(idle and self._trial)
 
     def _say_state(self) -> str:
         if self._config is None:
@@ -147,6 +150,15 @@ class EstimatePanel(QWidget):
         if self.found.epoch_s is None:
             return ""
         return f"Estimated from some training steps on {self.found.device}."
+
+
+def _from_catalog(config: EstimateConfig) -> Estimate:
+    """Return what is known at once: the parameters of an entry without options."""
+    backbone, full = config.backbone, config.tuning.name == "full"
+    changed = backbone.options.model_dump(exclude_defaults=True)
+    count = 0 if changed else int(backbone.entry.facts.get("parameters", 0))
+    trainable = count if full else 0
+    return Estimate(parameters=count, trainable=trainable, epochs=config.epochs)
 
 
 def _key(config: EstimateConfig | None) -> dict[str, Any] | None:

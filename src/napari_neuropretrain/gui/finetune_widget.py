@@ -52,11 +52,10 @@ class FinetuneWidget(JobWidget):
             return config
         self.weights.offer(str(self.form.widgets["backbone"].value))
         problem = self.weights.describe().problem
-        # What is known to fail need not be tried.
-        values = self.form.values() if not problem else {}
-        running = self._follower is not None
-        if not running:
-            self.estimate.request(estimate_config(values) if values else None)
+        if self._follower is None:
+            # What is known to fail need not be tried.
+            settings = estimate_config(self.form.values())
+            self.estimate.request(settings, trial=not problem)
         problem = problem or self.estimate.found.problem
         if not problem:
             return config

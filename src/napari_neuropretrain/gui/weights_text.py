@@ -60,10 +60,9 @@ def describe_weights(source: str, backbone: str) -> WeightsNote:
 
 def _of_known(known: KnownWeights, backbone: str) -> WeightsNote:
     meant = known.preprocessing.partition(". ")[0].rstrip(".")
-    text = (
-        f"{known.title}. Licence: {known.licence}. Meant for: {meant}. "
-        f"Unlike our volumes: {known.differs}."
-    )
+    text = f"{known.title}. Licence: {known.licence}. Meant for: {meant}."
+    if known.differs:
+        text += f" Unlike our volumes: {known.differs}."
     more = (
         f"{known.preprocessing}\nTrained on: {known.trained_on}\nCite: "
         f"{known.citation}\n{known.note}"
