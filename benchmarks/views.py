@@ -1,0 +1,148 @@
+"""Views per second beside the same chain of MONAI's dictionary transforms.
+
+    python benchmarks/views.py [--edge 80] [--batch-size 32] [--rounds 5]
+        [--threads 1] [--device cpu] [--steps]
+
+Both make one view of each volume: flip, affine, crop and enlarge, blur, contrast,
+noise and cutout, each with the chances and ranges of `ViewOptions`. MONAI works on
+one volume at a time, as in a data loader's worker; ours on the batch. They take
+turns, every round draws the same, and the fastest round of each counts. With `--steps`, each change is also
+timed alone, always happening.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+
+import monai.transforms as mt
+import torch
+from torch import Tensor
+
+from napari_neuropretrain.config.options.views import ViewOptions
+from napari_neuropretrain.training.views import Views
+
+STEPS = ("flip", "affine", "crop", "blur", "intensity", "noise", "cutout")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--edge", type=int, default=80)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    volumes = brains(given.batch_size, given.edge)
+    chains = {"all, default chances": ViewOptions()}
+    if given.steps:
+        chains |= {f"{step} alone": only(step) for step in STEPS}
+    print(
+        f"{given.edge}^3, {given.threads} threads, volumes per second, {given.device}"
+    )
+    print(f"{'':22}{'ours':>10}{'MONAI':>10}{'ratio':>8}")
+    for name, options in chains.items():
+        ours, theirs = compare(options, volumes, given.rounds, given.device)
+        print(f"{name:22}{ours:>10.1f}{theirs:>10.1f}{ours / theirs:>8.1f}")
+
+
+def brains(count: int, edge: int) -> Tensor:
+    """Return noise in an ellipsoid that fills two fifths of the volume."""
+    ticks = torch.linspace(-1, 1, edge) ** 2
+    radius = (ticks[:, None, None] + ticks[:, None] + ticks).sqrt()
+    return torch.randn(count, 1, edge, edge, edge) * (radius < 0.92)
+
+
+def only(step: str) -> ViewOptions:
+    """Return options by which one change always happens, and no other."""
+    chances = {f"{one}_probability": float(one == step) for one in STEPS}
+    return ViewOptions.parse(chances)
+
+
+def compare(
+    options: ViewOptions, volumes: Tensor, rounds: int, device: str
+) -> tuple[float, float]:
+    views, chain = Views(options), monai_chain(options, volumes.shape[-1])
+    generator = torch.Generator()
+    there = volumes.to(device)
+
+    def ours() -> None:
+        views(there, generator.manual_seed(0))
+        if there.is_cuda:
+            torch.cuda.synchronize()
+
+    def theirs() -> None:
+        chain.set_random_state(0)
+        for volume in volumes:
+            chain({"image": volume.clone()})
+
+    ours(), theirs()  # the first call of each is slow
+    best = {ours: math.inf, theirs: math.inf}
+    for _ in range(rounds):
+        for function in best:
+            best[function] = min(best[function], seconds(function))
+    return len(volumes) / best[ours], len(volumes) / best[theirs]
+
+
+def seconds(function: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def monai_chain(options: ViewOptions, edge: int) -> mt.Compose:
+    """Return MONAI's transforms that come closest to our views."""
+    key, turn = "image", math.radians(options.rotation_degrees)
+    box = round(options.cutout_extent[0] * edge)
+    low, high = options.gamma
+    affine = mt.RandAffined(
+        key,
+        prob=options.affine_probability,
+        rotate_range=(turn,) * 3,
+        scale_range=(options.scaling,) * 3,
+        translate_range=(options.translation_voxels,) * 3,
+        padding_mode="zeros",
+        cache_grid=True,
+        spatial_size=(edge,) * 3,
+    )
+    zoom = mt.RandZoomd(
+        key,
+        prob=options.crop_probability,
+        min_zoom=1 / options.crop_extent[1],
+        max_zoom=1 / options.crop_extent[0],
+        mode="trilinear",
+    )
+    chance = options.intensity_probability
+    return mt.Compose(
+        [
+            mt.RandFlipd(key, prob=options.flip_probability, spatial_axis=0),
+            affine,
+            zoom,
+            mt.RandGaussianSmoothd(
+                key,
+                *(options.blur_sigma,) * 3,
+                prob=options.blur_probability,
+            ),
+            mt.RandAdjustContrastd(key, prob=chance, gamma=(low, high)),
+            mt.RandScaleIntensityd(key, factors=options.gain, prob=chance),
+            mt.RandShiftIntensityd(key, offsets=options.shift, prob=chance),
+            mt.RandGaussianNoised(
+                key, prob=options.noise_probability, std=options.noise_sigma[1]
+            ),
+            mt.RandCoarseDropoutd(
+                key,
+                holes=1,
+                spatial_size=box,
+                fill_value=0,
+                prob=options.cutout_probability,
+            ),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
