@@ -76,11 +76,16 @@ def review(demo: Path, scratch: Path, images: Path) -> None:
 
 
 def finetune(demo: Path, scratch: Path, images: Path) -> None:
-    """The loss while a network learns, and its test."""
+    """What a training would cost; its losses, and its test."""
     viewer, widget = open_widget(widgets.FinetuneWidget)
     settings = {"cohort": derivatives(demo), "output": scratch / "model", "task": "ad"}
     settings |= {"epochs": 6}
-    run(widget, **settings)
+    fill(widget, **settings)
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while widget.estimate.busy() and time.monotonic() < deadline:
+        settle(0.1)
+    save(viewer, images / "finetune-form.png")
+    run(widget)
     save(viewer, images / "finetune.png")
     viewer.close()
 
@@ -132,12 +137,7 @@ def open_widget(
 
 def run(widget: JobWidget, **settings: object) -> None:
     """Fill in the form, press Start, and wait until the results are shown."""
-    for name, value in settings.items():
-        field = widget.form.widgets[name]
-        if hasattr(field, "line_edit"):
-            field.line_edit.value = str(value)
-        else:
-            field.value = value
+    fill(widget, **settings)
     endings: list[Ending] = []
     widget.ended.connect(endings.append)
     widget.start()
@@ -146,6 +146,16 @@ def run(widget: JobWidget, **settings: object) -> None:
         settle(0.1)
     settle(9.0)  # results load, and the notification goes away
     print(f"{widget.title}: {widget.panel.state.text()}")
+
+
+def fill(widget: JobWidget, **settings: object) -> None:
+    """Fill in fields of the form."""
+    for name, value in settings.items():
+        field = widget.form.widgets[name]
+        if hasattr(field, "line_edit"):
+            field.line_edit.value = str(value)
+        else:
+            field.value = value
 
 
 def settle(seconds: float) -> None:
