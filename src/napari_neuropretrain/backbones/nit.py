@@ -44,6 +44,7 @@ class NiT(nn.Module):
     """
 
     head_name = "head"
+    token_layout = "sequence"
 
     def __init__(self, options: NiTOptions, out_features: int = 1) -> None:
         super().__init__()

@@ -116,12 +116,17 @@ class SwinTransformer(nn.Module):
     """
 
     head_name = "head"
+    token_layout = "map"
 
     def __init__(
         self, options: SwinOptions, out_features: int = 1, in_channels: int = 1
     ) -> None:
         super().__init__()
         self.patch_size: Triple = options.patch
+        # Voxels that a token of the last stage stands for.
+        x, y, z = options.patch
+        merged = 2 ** (len(options.depths) - 1)
+        self.cell_size: Triple = (x, y * merged, z * merged)
         widths = [options.embed_dim * 2**i for i in range(len(options.depths))]
         self.patch_embed = PatchEmbed(options.patch, in_channels, widths[0])
         self.features = nn.Sequential(*_layers(options, widths))

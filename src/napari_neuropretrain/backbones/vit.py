@@ -41,6 +41,7 @@ class VisionTransformer(nn.Module):
     """
 
     head_name = "classification_head"
+    token_layout = "sequence"
 
     def __init__(self, options: ViTOptions, out_features: int = 1) -> None:
         super().__init__()

@@ -12,6 +12,16 @@ from napari_neuropretrain.config.options.backbones import (
     ViTB16Options,
     ViTB16SixLayersOptions,
 )
+from napari_neuropretrain.config.options.methods import (
+    BarlowTwinsOptions,
+    MaeOptions,
+    ReconstructionOptions,
+    SimClrOptions,
+    SimMimOptions,
+    SupervisedOptions,
+    VicRegOptions,
+    YAwareOptions,
+)
 from napari_neuropretrain.config.options.sources import TemplateCohortOptions
 from napari_neuropretrain.config.options.tasks import (
     AdOptions,
@@ -128,6 +138,54 @@ TASKS.register(
 )
 
 METHODS = Registry("method")
+METHODS.register(
+    "supervised",
+    "Learn a label that is known of everyone, such as sex",
+    SupervisedOptions,
+    _ROOT + "methods.supervised:Supervised",
+)
+METHODS.register(
+    "y_aware",
+    "Contrastive learning where people of similar age are near",
+    YAwareOptions,
+    _ROOT + "methods.y_aware:YAware",
+)
+METHODS.register(
+    "simclr",
+    "Contrastive learning of two views against all others",
+    SimClrOptions,
+    _ROOT + "methods.simclr:SimClr",
+)
+METHODS.register(
+    "vicreg",
+    "Two views agree; variance and covariance keep outputs from collapsing",
+    VicRegOptions,
+    _ROOT + "methods.vicreg:VicReg",
+)
+METHODS.register(
+    "barlow_twins",
+    "Two views agree; outputs are made independent of each other",
+    BarlowTwinsOptions,
+    _ROOT + "methods.barlow_twins:BarlowTwins",
+)
+METHODS.register(
+    "mae",
+    "Masked autoencoder: restore hidden blocks; for ViT, NiT and Swin-T",
+    MaeOptions,
+    _ROOT + "methods.mae:Mae",
+)
+METHODS.register(
+    "simmim",
+    "Restore hidden blocks with one linear layer; for ViT, NiT and Swin-T",
+    SimMimOptions,
+    _ROOT + "methods.simmim:SimMim",
+)
+METHODS.register(
+    "reconstruction",
+    "Autoencoder, or denoising one, for every backbone",
+    ReconstructionOptions,
+    _ROOT + "methods.reconstruction:Reconstruction",
+)
 
 TUNINGS = Registry("tuning strategy")
 TUNINGS.register(

@@ -1,0 +1,73 @@
+"""Supervised pre-training: learn a label that is known of everyone.
+
+The paper pre-trains on sex; any column of the table will do.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_neuropretrain.config.options.methods import SupervisedOptions
+from napari_neuropretrain.methods.batch import PretrainBatch
+from napari_neuropretrain.methods.precision import in_float32
+
+
+class Supervised(nn.Module):
+    """Pre-train a backbone, with its own head, on a label.
+
+    Parameters
+    ----------
+    options
+        Whether the label is one of two groups or a number.
+    backbone
+        Built for one output.
+    """
+
+    views = 1
+    smallest_batch = 1
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, options: SupervisedOptions, backbone: nn.Module) -> None:
+        super().__init__()
+        self.encoder = backbone
+        self.kind = options.kind
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+
+    def fit_labels(self, labels: Tensor) -> None:
+        """Learn mean and standard deviation of the training labels (N,)."""
+        if self.kind == "regression":
+            deviation = labels.std(correction=0)
+            self.mean.copy_(labels.mean())
+            self.deviation.copy_(deviation if deviation > 0 else torch.ones(()))
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Return the outputs (B, 1) of (B, 1, X, Y, Z)."""
+        outputs: Tensor = self.encoder(volumes)
+        return outputs
+
+    def loss(self, batch: PretrainBatch) -> dict[str, Tensor]:
+        """Return ``loss``; for numbers also the mean error, in their unit."""
+        if batch.labels is None:
+            raise ValueError("supervised pre-training needs the labels of the batch")
+        outputs = self(batch.volumes[0]).squeeze(1)  # (B, 1) -> (B,)
+        targets = batch.labels.to(outputs.device, torch.float32)
+        if self.kind == "binary":
+            return {"loss": binary_loss(outputs, targets)}
+        loss = number_loss(outputs, (targets - self.mean) / self.deviation)
+        return {"loss": loss, "mae": loss.detach() * self.deviation}
+
+
+@in_float32
+def binary_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean binary cross-entropy of logits and targets (B,) of 0 and 1."""
+    return functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+@in_float32
+def number_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean absolute difference of outputs and standardised targets (B,)."""
+    return functional.l1_loss(outputs, targets)
