@@ -45,7 +45,7 @@ ALLOWED = {
     "preprocessing": BASE | {"data", "synthesis", "process_settings", ""},
     "training": BASE
     | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
-    | {"process_settings"},
+    | {"process_settings", "synthesis"},
     "evaluation": BASE | {"data", "weights", "training"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE

@@ -22,7 +22,10 @@ from napari_neuropretrain.config.options.methods import (
     VicRegOptions,
     YAwareOptions,
 )
-from napari_neuropretrain.config.options.sources import TemplateCohortOptions
+from napari_neuropretrain.config.options.sources import (
+    CohortOptions,
+    TemplateCohortOptions,
+)
 from napari_neuropretrain.config.options.tasks import (
     AdOptions,
     BrainAgeOptions,
@@ -214,6 +217,12 @@ TUNINGS.register(
 )
 
 SOURCES = Registry("source")
+SOURCES.register(
+    "cohort",
+    "Preprocessed scans with a table of participants",
+    CohortOptions,
+    _ROOT + "training.cohort_source:open_cohort",
+)
 SOURCES.register(
     "template_cohort",
     "Synthetic participants made from the MNI152 template, with planted effects",

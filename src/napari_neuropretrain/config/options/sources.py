@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.contract import ShapeText
 
 
 class TemplateCohortOptions(Config):
@@ -18,3 +20,40 @@ class TemplateCohortOptions(Config):
     """Seed of everything that is drawn."""
     spacing_mm: Annotated[float, Field(ge=1, le=4)] = 2.0
     """Voxel size in mm."""
+
+
+class CohortOptions(Config):
+    """Preprocessed scans with a table of participants."""
+
+    path: Path = Path("derivatives")
+    """Folder that ``neuropretrain preprocess`` wrote."""
+    memory_gib: Annotated[float, Field(ge=0, le=4096)] = 2.0
+    """Memory for volumes that were read once; the others are read again."""
+    cache: Path | None = None
+    """Folder for unpacked volumes, which are mapped into memory instead of read."""
+
+
+class VideoOptions(Config):
+    """Clips of a video data set in the layout of Kinetics; label: ``class``."""
+
+    path: Path = Path("videos")
+    """A folder with one folder of clips for each class, or a CSV: columns ``path``
+    and ``label``, or those of Kinetics (``label``, ``youtube_id``, ``time_start``,
+    ``time_end``) with the clips beside it or in folders of their classes."""
+    split: str = ""
+    """Only rows of the CSV with this value in the column ``split``; empty: all."""
+    shape: ShapeText = (80, 80, 80)
+    """Frames x height x width of a volume; time runs along x."""
+    stride: Annotated[int, Field(ge=1, le=64)] = 2
+    """Frames of the video from one frame of the volume to the next."""
+    clips_per_video: Annotated[int, Field(ge=1, le=64)] = 1
+    """Volumes cut from each video, spread evenly."""
+    colour: Literal["grey", "rgb_sum"] = "grey"
+    """Luminance, or the sum of red, green and blue."""
+    check: Literal["decode", "first_frame"] = "decode"
+    """Read each clip whole at the start, or only its first frame, which is faster and
+    finds a clip damaged further on only when it is its turn."""
+    memory_gib: Annotated[float, Field(ge=0, le=4096)] = 2.0
+    """Memory for volumes that were decoded once; the others are decoded again."""
+    cache: Path | None = None
+    """Folder for decoded volumes, which are mapped into memory instead of decoded."""
