@@ -36,10 +36,10 @@ def test_round_trip(tmp_path: Path) -> None:
     again = rows["sub-02_ses-01"]
     assert (again.session, again.reason) == ("ses-01", 'a "tilted" head')
     assert (again.note, again.decision, again.final) == ("ü", "", "look")
-    header = path.read_text().splitlines()[0].split("\t")
+    header = path.read_text(encoding="utf-8").splitlines()[0].split("\t")
     assert header[:4] == ["participant_id", "session_id", "verdict", "reason"]
     assert header[4:] == ["decision", "note", "dice", "ghost"]
-    assert path.read_text().splitlines()[1].split("\t")[1] == "n/a"
+    assert path.read_text(encoding="utf-8").splitlines()[1].split("\t")[1] == "n/a"
 
 
 def test_no_table_is_no_rows(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_damaged_tables_are_named(tmp_path: Path, lines: str, message: str) -> N
     assert QUALITY_TABLE in str(error.value)
     with pytest.raises(CohortError):  # and are not overwritten
         write_quality(tmp_path, {"sub-01": row("sub-01")})
-    assert table.read_text() == lines
+    assert table.read_text(encoding="utf-8") == lines
 
 
 def test_a_table_saved_by_a_spreadsheet(tmp_path: Path) -> None:
