@@ -25,6 +25,7 @@ from napari_neuropretrain.config.options.methods import (
 from napari_neuropretrain.config.options.sources import (
     CohortOptions,
     TemplateCohortOptions,
+    VideoOptions,
 )
 from napari_neuropretrain.config.options.tasks import (
     AdOptions,
@@ -228,6 +229,12 @@ SOURCES.register(
     "Synthetic participants made from the MNI152 template, with planted effects",
     TemplateCohortOptions,
     _ROOT + "synthesis.template_cohort:write_cohort",
+)
+SOURCES.register(
+    "video",
+    "Clips of a video data set such as Kinetics, with their classes",
+    VideoOptions,
+    _ROOT + "data.video_source:open_videos",
 )
 
 CATALOGS = {
