@@ -124,6 +124,17 @@ def test_the_estimate_appears_and_follows_the_epochs(
     assert not widget.estimate.busy()
 
 
+def test_a_run_has_the_room_of_the_estimate(qtbot: Any, widget: FinetuneWidget) -> None:
+    widget._set_running(True)
+    assert widget.estimate.isHidden()
+    assert not widget.estimate.busy()
+    widget._set_running(False)
+    assert widget.estimate.isHidden()
+    widget.form.widgets["batch_size"].value = 2
+    assert not widget.estimate.isHidden()
+    wait(qtbot, widget)
+
+
 def test_what_the_estimate_refuses_cannot_start(
     qtbot: Any, widget: FinetuneWidget
 ) -> None:

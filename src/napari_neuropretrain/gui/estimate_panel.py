@@ -90,6 +90,7 @@ class EstimatePanel(QWidget):
         if self._config is not None and self._trial:
             self._delay.start(DELAY_MS)
         self._show()
+        self.show()
 
     def stop(self) -> None:
         """End a running estimate; what it found out stays."""

@@ -39,11 +39,12 @@ class FinetuneWidget(JobWidget):
         self._ready = True
         self._check()
 
-    def start(self) -> None:
-        """Start the training; a running estimate would only disturb it."""
-        super().start()
-        if self._follower is not None:
+    def _set_running(self, running: bool) -> None:
+        """Make room for the run; an estimate beside it would only disturb it."""
+        super()._set_running(running)
+        if self._ready and running:
             self.estimate.stop()
+            self.estimate.hide()
 
     def _check(self) -> Config | None:
         """Return the settings if they can be trained with, or say why not."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
@@ -148,7 +148,7 @@ class Probe:
             seconds.append(self._step(images, targets, optimiser))
             if time.monotonic() - began > _SHARE * self._config.probe_seconds:
                 break
-        looked = self._look(images) / batch_size
+        looked = self._look(batch_size, shape)
         measured = seconds[1:] or seconds
         peak = peak_bytes(self._device)
         return Tried(batch_size, (min(measured), max(measured)), looked, peak)
@@ -166,14 +166,21 @@ class Probe:
         self._wait()
         return time.perf_counter() - began
 
-    def _look(self, images: Tensor) -> float:
-        """Return the seconds of a batch without learning."""
-        self._module.network.eval()
+    def _look(self, batch_size: int, shape: tuple[int, int, int]) -> float:
+        """Return the seconds for one volume without learning.
+
+        Batch statistics are measured on more volumes at once than a step has, and
+        take longer than to use them.
+        """
+        kinds = nn.modules.batchnorm._BatchNorm
+        normed = any(isinstance(one, kinds) for one in self._module.network.modules())
+        volumes = max(8, batch_size) if normed else batch_size
+        self._module.network.train(normed)
         began = time.perf_counter()
         with torch.no_grad(), self._autocast():
-            self._module(images.to(self._device))
+            self._module(torch.randn(volumes, 1, *shape).to(self._device))
         self._wait()
-        return time.perf_counter() - began
+        return (time.perf_counter() - began) / volumes
 
     def _scaled(
         self, tried: Tried, found: Estimate, base: int, kept: int
