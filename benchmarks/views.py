@@ -6,8 +6,8 @@
 Both make one view of each volume: flip, affine, crop and enlarge, blur, contrast,
 noise and cutout, each with the chances and ranges of `ViewOptions`. MONAI works on
 one volume at a time, as in a data loader's worker; ours on the batch. They take
-turns, every round draws the same, and the fastest round of each counts. With `--steps`, each change is also
-timed alone, always happening.
+turns, every round draws the same, and the fastest round of each counts. With
+`--steps`, each change is also timed alone, always happening.
 """
 
 from __future__ import annotations

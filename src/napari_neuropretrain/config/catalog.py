@@ -228,7 +228,7 @@ SOURCES.register(
     "template_cohort",
     "Synthetic participants made from the MNI152 template, with planted effects",
     TemplateCohortOptions,
-    _ROOT + "synthesis.template_cohort:write_cohort",
+    _ROOT + "synthesis.template_source:open_template_cohort",
 )
 SOURCES.register(
     "video",

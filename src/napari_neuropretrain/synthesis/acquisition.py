@@ -85,9 +85,9 @@ def scan_head(
     pose = random_head_pose(rng, size)
     shape, affine = _scan_grid(rng, pose, spacing_mm)
     t1 = _imaged_head(rng, pose, shape, affine, severity, sizes)
-    t1 = _contrast(rng, t1, noisy_site)
-    t1 = t1 * _coil(rng, shape, strength=0.28 if noisy_site else 0.20)
-    t1 = _magnitude_noise(rng, t1, deviation=0.028 if noisy_site else 0.018)
+    t1 = vary_contrast(rng, t1, noisy_site)
+    t1 = t1 * coil_field(rng, shape, strength=0.28 if noisy_site else 0.20)
+    t1 = magnitude_noise(rng, t1, deviation=0.028 if noisy_site else 0.018)
     gain = rng.uniform(300, 900)
     stored = np.clip(np.rint(t1 * gain), 0, 32000).astype(np.int16)
     codes = str(rng.choice(AXIS_CODES))
@@ -135,13 +135,13 @@ def _imaged_head(
     return sample(t1, head.affine, refine(points, shape))
 
 
-def _contrast(rng: np.random.Generator, t1: FloatArray, flat: bool) -> FloatArray:
+def vary_contrast(rng: np.random.Generator, t1: FloatArray, flat: bool) -> FloatArray:
     """Raise intensities to a power: above 1 grey and white matter move apart."""
     power = rng.uniform(1.0, 1.25) if flat else rng.uniform(1.25, 1.6)
     return np.asarray(t1 ** np.float32(power), dtype=np.float32)
 
 
-def _coil(
+def coil_field(
     rng: np.random.Generator, shape: tuple[int, int, int], strength: float
 ) -> FloatArray:
     """Return a smooth positive bias field (X, Y, Z) around 1."""
@@ -153,7 +153,7 @@ def _coil(
     return np.asarray(ndimage.zoom(field, zoom, order=1))
 
 
-def _magnitude_noise(
+def magnitude_noise(
     rng: np.random.Generator, t1: FloatArray, deviation: float
 ) -> FloatArray:
     """Return the magnitude of the signal plus complex noise (Rician)."""

@@ -12,7 +12,7 @@ from napari_neuropretrain.config.contract import ShapeText
 
 
 class TemplateCohortOptions(Config):
-    """Synthetic whole heads made from the MNI152 template."""
+    """Synthetic brains made from the MNI152 template."""
 
     participants: Annotated[int, Field(ge=2, le=100_000)] = 24
     """Number of participants."""
@@ -20,6 +20,8 @@ class TemplateCohortOptions(Config):
     """Seed of everything that is drawn."""
     spacing_mm: Annotated[float, Field(ge=1, le=4)] = 2.0
     """Voxel size in mm."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the volumes."""
 
 
 class CohortOptions(Config):
