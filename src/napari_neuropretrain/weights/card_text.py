@@ -172,7 +172,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return "x".join(_text(one) for one in value)
+        return ", ".join(_text(one) for one in value)
     return "none" if value is None else str(value)
 
 
