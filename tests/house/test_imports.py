@@ -45,6 +45,7 @@ ALLOWED = {
     "preprocessing": BASE | {"data", "synthesis", "process_settings", ""},
     "training": BASE
     | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
+    | {"methods"}
     | {"process_settings", "synthesis"},
     "evaluation": BASE | {"data", "weights", "training"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},

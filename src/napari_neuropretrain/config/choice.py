@@ -81,4 +81,5 @@ def _from(kind: str) -> tuple[Any, ...]:
 
 BackboneChoice: TypeAlias = Annotated[Choice, *_from("backbones")]
 TaskChoice: TypeAlias = Annotated[Choice, *_from("tasks")]
+MethodChoice: TypeAlias = Annotated[Choice, *_from("methods")]
 TuningChoice: TypeAlias = Annotated[Choice, *_from("tunings")]

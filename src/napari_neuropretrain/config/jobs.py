@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.choice import BackboneChoice, TaskChoice, TuningChoice
+from napari_neuropretrain.config.choice import (
+    BackboneChoice,
+    MethodChoice,
+    TaskChoice,
+    TuningChoice,
+)
 from napari_neuropretrain.config.contract import (
     BrainMaskParameters,
     DegreesOfFreedom,
@@ -164,6 +169,53 @@ class FinetuneConfig(Config):
         return value
 
 
+class PretrainConfig(Config):
+    """Pre-train a backbone on a cohort; fine-tuning can start from the encoder."""
+
+    cohort: InputPath
+    """A derivatives folder, or a raw cohort, which is preprocessed first."""
+    output: OutputFolder
+    """Run folder; the encoder in it is what fine-tuning starts from."""
+    method: MethodChoice = Field(default="simclr", validate_default=True)
+    """How to learn."""
+    backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
+    """Network architecture."""
+    initial_weights: Annotated[str, Field(json_schema_extra={"weights": "initial"})] = (
+        ""
+    )
+    """Known weights, an imported file or a run folder to start from; empty: none."""
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Longest training, in passes over the training participants."""
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = 16
+    """Volumes per step; methods that compare volumes learn more from many."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Steps whose gradients are added up; does not show a method more volumes."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    """Highest learning rate, reached after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-5
+    """Weight decay of AdamW."""
+    warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Epochs over which the learning rate rises; then it falls as a cosine."""
+    patience: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Stop after so many epochs without a better validation loss."""
+    validation_fraction: Fraction = 0.1
+    """Share of the participants that choose the checkpoint."""
+    seed: Seed = 0
+    """Seed of division, weights, views, masks and order."""
+    device: Device = "auto"
+    """auto, cpu, mps, cuda or cuda:1."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
+    workers: Count = 1
+    """Scans preprocessed at the same time, where the cohort is raw."""
+    threads: Count = 2
+    """CPU threads for training."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
+    overwrite: bool = False
+    """Begin anew where the run folder holds a training, finished or not."""
+
+
 class PredictConfig(Config):
     """Apply a trained model to raw or preprocessed scans."""
 
@@ -247,6 +299,12 @@ JOBS.register(
     "Train a network for a task",
     FinetuneConfig,
     _ROOT + "training.finetune:finetune",
+)
+JOBS.register(
+    "pretrain",
+    "Pre-train a backbone",
+    PretrainConfig,
+    _ROOT + "training.pretrain:pretrain",
 )
 JOBS.register(
     "predict",

@@ -46,6 +46,10 @@ class Method(Protocol):
     encoder: nn.Module
     """The backbone, which is saved."""
 
+    @classmethod
+    def check_backbone(cls, backbone: nn.Module) -> None:
+        """Raise `ConfigError` where the method cannot work with this network."""
+
     def loss(self, batch: PretrainBatch) -> dict[str, Tensor]:
         """Return ``"loss"``, which is optimised, and what else is worth a curve."""
 

@@ -56,6 +56,10 @@ class BackboneMethod(nn.Module):
         head: str = backbone.head_name  # type: ignore[assignment]
         backbone.get_submodule(head).requires_grad_(False)
 
+    @classmethod
+    def check_backbone(cls, backbone: nn.Module) -> None:
+        """Accept any backbone."""
+
     def fit_labels(self, labels: Tensor) -> None:
         """Leave labels as they are."""
 

@@ -34,8 +34,10 @@ class Mae(MaskedModelling):
         ViT, NiT or Swin.
     """
 
+    name = "mae"
+
     def __init__(self, options: MaeOptions, backbone: nn.Module) -> None:
-        super().__init__(options, backbone, "mae")
+        super().__init__(options, backbone)
         self.options = options
         voxels = self.cell[0] * self.cell[1] * self.cell[2]
         dim: int = backbone.feature_dim  # type: ignore[assignment]

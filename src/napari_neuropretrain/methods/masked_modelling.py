@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +50,6 @@ class MaskedModelling(BackboneMethod):
         How much is hidden.
     backbone
         Made of tokens, with the steps `embed` and `run_blocks`.
-    name
-        Of the method, for the message.
 
     Raises
     ------
@@ -58,8 +57,11 @@ class MaskedModelling(BackboneMethod):
         If the backbone has no such steps.
     """
 
-    def __init__(self, options: MaskedOptions, backbone: nn.Module, name: str) -> None:
-        check_tokens(backbone, name)
+    name: ClassVar[str] = ""
+    """Of the method, for messages."""
+
+    def __init__(self, options: MaskedOptions, backbone: nn.Module) -> None:
+        self.check_backbone(backbone)
         super().__init__(backbone)
         self.masked = options
         self.patch: Triple = backbone.patch_size  # type: ignore[assignment]
@@ -68,6 +70,11 @@ class MaskedModelling(BackboneMethod):
         least = options.block or (_SMALL if self.is_map else 1)
         x, y, z = (-(-least // edge) * edge for edge in self.patch)
         self.block: Triple = (x, y, z)
+
+    @classmethod
+    def check_backbone(cls, backbone: nn.Module) -> None:
+        """Refuse a backbone from which no token can be left out."""
+        check_tokens(backbone, cls.name)
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Return the features (B, C) of whole volumes."""

@@ -26,8 +26,10 @@ class SimMim(MaskedModelling):
         ViT, NiT or Swin.
     """
 
+    name = "simmim"
+
     def __init__(self, options: SimMimOptions, backbone: nn.Module) -> None:
-        super().__init__(options, backbone, "simmim")
+        super().__init__(options, backbone)
         dim: int = backbone.feature_dim  # type: ignore[assignment]
         first = dim
         if self.is_map:

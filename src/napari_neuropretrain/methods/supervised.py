@@ -37,6 +37,10 @@ class Supervised(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
 
+    @classmethod
+    def check_backbone(cls, backbone: nn.Module) -> None:
+        """Accept any backbone."""
+
     def fit_labels(self, labels: Tensor) -> None:
         """Learn mean and standard deviation of the training labels (N,)."""
         if self.kind == "regression":

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
-from napari_neuropretrain.training.module import TaskModule
+from napari_neuropretrain.training.module import LearningModule
 from napari_neuropretrain.training.volumes import EpochOrder, epoch_seed
 from napari_neuropretrain.tuning.plan import is_frozen
 
@@ -39,7 +39,7 @@ class BeginEpoch(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Apply the plan and set the seeds."""
-        module: TaskModule = pl_module
+        module: LearningModule = pl_module
         module.plan.begin(module.epoch)
         self._order.begin(module.epoch)
         torch.manual_seed(epoch_seed(self._order.seed, module.epoch, 2))
@@ -105,7 +105,7 @@ class ReportProgress(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Report an epoch, once its state is kept."""
-        module: TaskModule = pl_module
+        module: LearningModule = pl_module
         done, total = module.epoch + 1, self.epochs
         name, value = self.metric(module.validation_logits)
         better = module.validation_loss < self.best_loss
@@ -122,6 +122,7 @@ class ReportProgress(lightning.Callback):
             "best": better,
             "eta_s": self._remaining_s(done / total),
         }
+        values |= module.epoch_values()
         message = (
             f"Epoch {done} of {total}: loss {loss:.3f}, validation loss "
             f"{module.validation_loss:.3f}, {name} {value:.3f}"
@@ -154,7 +155,7 @@ class SettleStatistics(lightning.Callback):
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Run training volumes through the network, without learning."""
-        module: TaskModule = pl_module
+        module: LearningModule = pl_module
         norms = [
             part
             for part in module.network.modules()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_neuropretrain.config.base import write_bytes, write_text
 from napari_neuropretrain.training.cost import MeasureCost
-from napari_neuropretrain.training.module import TaskModule
+from napari_neuropretrain.training.module import LearningModule
 from napari_neuropretrain.training.resume import State, save_state
 from napari_neuropretrain.weights.model_file import tensors_to_bytes
 
@@ -45,7 +45,7 @@ class KeepBest(lightning.Callback):
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Write the weights if this epoch is the best so far; else lose patience."""
-        module: TaskModule = pl_module
+        module: LearningModule = pl_module
         done = module.epoch + 1
         if not module.validation_loss < self.validation_loss:
             if done - self.epoch >= self.patience:
@@ -91,7 +91,7 @@ class KeepState(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Write the state."""
-        module: TaskModule = pl_module
+        module: LearningModule = pl_module
         done = module.epoch + 1
         state: State = {
             "epoch": done,
@@ -107,7 +107,7 @@ class KeepState(lightning.Callback):
         self.finished = done
 
 
-def first_state(module: TaskModule) -> State:
+def first_state(module: LearningModule) -> State:
     """Return the state of a training that has not begun."""
     weights = {
         name: tensor.clone()

@@ -25,7 +25,7 @@ from napari_neuropretrain.training.memory import (
     is_out_of_memory,
     smallest_batch,
 )
-from napari_neuropretrain.training.module import TaskModule, loss_shares
+from napari_neuropretrain.training.module import LearningModule, loss_shares
 from napari_neuropretrain.training.quiet import quiet, settings_kept
 from napari_neuropretrain.training.resume import State, load_state, note_pace
 from napari_neuropretrain.training.speed import Precision
@@ -104,7 +104,7 @@ class Fit:
 
 
 def fit(
-    module: TaskModule,
+    module: LearningModule,
     loaders: Callable[[int], Loaders],
     settings: FitSettings,
     reporter: ReportProgress,
@@ -149,7 +149,10 @@ def fit(
 
 
 def _restore(
-    module: TaskModule, start: State, settings: FitSettings, reporter: ReportProgress
+    module: LearningModule,
+    start: State,
+    settings: FitSettings,
+    reporter: ReportProgress,
 ) -> KeepState:
     """Put everything but the optimiser back to `start`."""
     best = KeepBest(settings.checkpoints, settings.patience)
@@ -164,7 +167,7 @@ def _restore(
 
 
 def _fits(
-    module: TaskModule,
+    module: LearningModule,
     loaders: Callable[[int], Loaders],
     pace: Pace,
     settings: FitSettings,
@@ -184,7 +187,7 @@ def _fits(
 
 
 def _train(
-    module: TaskModule,
+    module: LearningModule,
     loaders: Loaders,
     pace: Pace,
     settings: FitSettings,
@@ -237,7 +240,7 @@ def _trainer(
     )
 
 
-def _finish(module: TaskModule, keep: KeepState, pace: Pace) -> Fit:
+def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
     """Merge what the strategy added, and load the best weights."""
     best = keep.best
     if not best.epoch:

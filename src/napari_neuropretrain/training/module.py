@@ -1,4 +1,4 @@
-"""The Lightning module: one network, one task, one plan of what learns."""
+"""The Lightning modules: one network, one plan of what learns, one task."""
 
 from __future__ import annotations
 
@@ -50,20 +50,79 @@ class Schedule:
 
 
 class Augment(Protocol):
-    """Changes training batches, in the same way whenever an epoch is run again."""
+    """Draws at random, in the same way whenever an epoch is run again."""
 
     def begin(self, epoch: int) -> None:
         """Draw what belongs to this epoch."""
+
+
+class ChangeImages(Augment, Protocol):
+    """Changes training batches."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return changed copies of images (B, 1, X, Y, Z)."""
 
 
-class TaskModule(lightning.LightningModule):
-    """Train a network for a task.
+class LearningModule(lightning.LightningModule):
+    """What `fit` needs of a training, whatever is learned.
 
     Epochs and steps count on where an interrupted training left off; Lightning's
     own counters start at 0 in each process.
+
+    Parameters
+    ----------
+    plan
+        The network, and what of it learns.
+    schedule
+        Learning rate and weight decay.
+    augment
+        What is drawn anew in each epoch, or None.
+    """
+
+    def __init__(
+        self, plan: Plan, schedule: Schedule, augment: Augment | None = None
+    ) -> None:
+        super().__init__()
+        self.plan = plan
+        self.network = plan.network
+        self.schedule = schedule
+        self.augment = augment
+        self.first_epoch = 0
+        self.loss_shares: Sequence[float] = ()
+        self.validation_logits = torch.zeros(0)
+        self.validation_loss = math.inf
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the whole training, from 0 on."""
+        return self.first_epoch + int(self.current_epoch)
+
+    def epoch_values(self) -> Mapping[str, float]:
+        """Return what else is worth a curve, after each epoch."""
+        return {}
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW with a schedule that moves at each update."""
+        groups: list[dict[str, Any]] = []
+        for group in self.plan.groups:
+            rate = group.rate * self.schedule.learning_rate
+            weights = [one for one in group.parameters if one.ndim >= 2]
+            flat = [one for one in group.parameters if one.ndim < 2]
+            for parameters, decay in ((weights, self.schedule.weight_decay), (flat, 0)):
+                if parameters:
+                    groups.append(
+                        {"params": parameters, "lr": rate, "weight_decay": decay}
+                    )
+        optimiser = torch.optim.AdamW(groups, lr=self.schedule.learning_rate)
+        falling = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule.factor)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": falling, "interval": "step"},
+        }
+
+
+class TaskModule(LearningModule):
+    """Train a network for a task.
 
     Parameters
     ----------
@@ -84,26 +143,14 @@ class TaskModule(lightning.LightningModule):
         plan: Plan,
         task: Task,
         schedule: Schedule,
-        augment: Augment | None = None,
+        augment: ChangeImages | None = None,
         channels_last: bool = False,
     ) -> None:
-        super().__init__()
-        self.plan = plan
-        self.network = plan.network
+        super().__init__(plan, schedule, augment)
         self.task = task
-        self.schedule = schedule
-        self.augment = augment
+        self.change_images = augment
         self.layout = torch.channels_last_3d if channels_last else None
-        self.first_epoch = 0
-        self.loss_shares: Sequence[float] = ()
         self._outputs: list[tuple[Tensor, Tensor]] = []
-        self.validation_logits = torch.zeros(0)
-        self.validation_loss = math.inf
-
-    @property
-    def epoch(self) -> int:
-        """Epoch of the whole training, from 0 on."""
-        return self.first_epoch + int(self.current_epoch)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (B,) of images (B, 1, X, Y, Z)."""
@@ -117,8 +164,8 @@ class TaskModule(lightning.LightningModule):
     ) -> Mapping[str, Tensor]:
         """Return the loss to differentiate, and the mean loss of the batch."""
         images, targets = batch
-        if self.augment is not None:
-            images = self.augment(images)
+        if self.change_images is not None:
+            images = self.change_images(images)
         loss = self.task.loss(self(images), targets)
         share = self.loss_shares[index] if self.loss_shares else 1.0
         return {"loss": loss if share == 1 else loss * share, "mean": loss.detach()}
@@ -137,25 +184,6 @@ class TaskModule(lightning.LightningModule):
         logits, targets = map(torch.cat, zip(*self._outputs, strict=True))
         self.validation_logits = logits.cpu()
         self.validation_loss = float(self.task.loss(logits, targets))
-
-    def configure_optimizers(self) -> Any:
-        """Return AdamW with a schedule that moves at each update."""
-        groups: list[dict[str, Any]] = []
-        for group in self.plan.groups:
-            rate = group.rate * self.schedule.learning_rate
-            weights = [one for one in group.parameters if one.ndim >= 2]
-            flat = [one for one in group.parameters if one.ndim < 2]
-            for parameters, decay in ((weights, self.schedule.weight_decay), (flat, 0)):
-                if parameters:
-                    groups.append(
-                        {"params": parameters, "lr": rate, "weight_decay": decay}
-                    )
-        optimiser = torch.optim.AdamW(groups, lr=self.schedule.learning_rate)
-        falling = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule.factor)
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": falling, "interval": "step"},
-        }
 
 
 def loss_shares(volumes: int, batch_size: int, accumulate: int) -> list[float]:

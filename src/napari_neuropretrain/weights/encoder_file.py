@@ -14,11 +14,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from napari_neuropretrain.config.base import Config, write_bytes, write_text
+from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.errors import CheckpointError, ConfigError
-from napari_neuropretrain.weights.model_card import Part
+from napari_neuropretrain.weights.model_card import CohortSummary, Part
 from napari_neuropretrain.weights.model_file import software_versions, tensors_to_bytes
 
 FORMAT = "napari-neuropretrain encoder"
+ENCODER = "encoder.safetensors"
+"""File name in the run folder of a pre-training."""
 
 
 class EncoderCard(Config):
@@ -52,6 +55,12 @@ class EncoderCard(Config):
     """Whom to cite."""
     note: str = ""
     """What else to know."""
+    contract: PreprocessingContract | None = None
+    """Preprocessing of the volumes it learned from, where we trained it."""
+    cohort: CohortSummary = CohortSummary()
+    """Who it learned from, as hashes, where we trained it."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Settings and outcome of the pre-training, where we trained it."""
     coverage: dict[str, Any] = Field(default_factory=dict)
     """What became of each tensor of the source."""
     parameters: int = 0

@@ -19,7 +19,12 @@ from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.weights.cache import pulled_file
 from napari_neuropretrain.weights.card_text import describe_contract
 from napari_neuropretrain.weights.checkpoint_files import hash_file, read_checkpoint
-from napari_neuropretrain.weights.encoder_file import FORMAT, load_encoder, read_json
+from napari_neuropretrain.weights.encoder_file import (
+    ENCODER,
+    FORMAT,
+    load_encoder,
+    read_json,
+)
 from napari_neuropretrain.weights.guessing import layout_of
 from napari_neuropretrain.weights.layouts import OURS, Layout
 from napari_neuropretrain.weights.licences import describe_terms
@@ -75,7 +80,8 @@ def read_source(source: str) -> Source:
     if not path.exists() and source in KNOWN_WEIGHTS:
         return _from_known(KNOWN_WEIGHTS[source])
     if path.is_dir():
-        path = path / WEIGHTS
+        pretrained = (path / ENCODER).is_file() and not (path / WEIGHTS).is_file()
+        path = path / (ENCODER if pretrained else WEIGHTS)
     if not path.is_file():
         known = ", ".join(KNOWN_WEIGHTS)
         raise CheckpointError(
@@ -113,7 +119,14 @@ def _from_encoder(path: Path) -> Source:
     name = card.known_as or card.source
     layout = replace(OURS, fresh=layout_of(card.importer).fresh)
     return Source(
-        tensors, layout, geometry, about, name, card.licence, card.backbone.name
+        tensors,
+        layout,
+        geometry,
+        about,
+        name,
+        card.licence,
+        card.backbone.name,
+        card.contract,
     )
 
 

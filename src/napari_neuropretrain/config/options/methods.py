@@ -15,14 +15,7 @@ Weight = Annotated[float, Field(ge=0, le=1000)]
 MaskRatio = Annotated[float, Field(gt=0, lt=1)]
 
 
-class ViewedOptions(Config):
-    """A method that sees changed copies of the volumes."""
-
-    views: ViewOptions = ViewOptions()
-    """How the copies differ."""
-
-
-class SimClrOptions(ViewedOptions):
+class SimClrOptions(ViewOptions):
     """SimCLR (Chen et al. 2020): two views of a volume are nearest to each other."""
 
     temperature: Temperature = 0.1
@@ -31,7 +24,7 @@ class SimClrOptions(ViewedOptions):
     """Outputs of each layer of the projector, which is thrown away afterwards."""
 
 
-class YAwareOptions(ViewedOptions):
+class YAwareOptions(ViewOptions):
     """y-aware InfoNCE (Dufumier et al. 2021): people of similar age are near."""
 
     label: str = "age"
@@ -47,7 +40,7 @@ class YAwareOptions(ViewedOptions):
     """Outputs of each layer of the projector, which is thrown away afterwards."""
 
 
-class VicRegOptions(ViewedOptions):
+class VicRegOptions(ViewOptions):
     """VICReg (Bardes et al. 2022): no negatives, three terms against collapse."""
 
     invariance: Weight = 25.0
@@ -60,7 +53,7 @@ class VicRegOptions(ViewedOptions):
     """Outputs of each layer of the expander; 134 million parameters by default."""
 
 
-class BarlowTwinsOptions(ViewedOptions):
+class BarlowTwinsOptions(ViewOptions):
     """Barlow Twins (Zbontar et al. 2021): outputs agree with themselves only."""
 
     redundancy_weight: Weight = 0.0051
@@ -69,7 +62,7 @@ class BarlowTwinsOptions(ViewedOptions):
     """Outputs of each layer of the projector; 134 million parameters by default."""
 
 
-class SupervisedOptions(ViewedOptions):
+class SupervisedOptions(ViewOptions):
     """Learn a label that is known of everyone, as the paper does with sex."""
 
     label: str = "sex"

@@ -1,0 +1,202 @@
+"""The job ``pretrain``: teach a backbone by a method, and save the encoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.jobs import PretrainConfig
+from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.config.options.views import ViewOptions
+from napari_neuropretrain.data.splits import write_splits
+from napari_neuropretrain.methods.batch import Method
+from napari_neuropretrain.progress import Outcome, Progress, Report
+from napari_neuropretrain.training.callbacks import ReportProgress
+from napari_neuropretrain.training.collapse import feature_rank
+from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
+from napari_neuropretrain.training.memory import Pace
+from napari_neuropretrain.training.module import Schedule
+from napari_neuropretrain.training.pretrain_cohort import PretrainCohort, gather_cohort
+from napari_neuropretrain.training.pretrain_file import save_pretrained
+from napari_neuropretrain.training.pretrain_module import DrawBatch, PretrainModule
+from napari_neuropretrain.training.resume import check_settings, open_training
+from napari_neuropretrain.training.speed import choose_precision
+from napari_neuropretrain.training.views import Views
+from napari_neuropretrain.training.volumes import (
+    VolumeDataset,
+    ordered_loader,
+    training_loader,
+)
+from napari_neuropretrain.tuning.plan import Group, Plan
+from napari_neuropretrain.weights.device import find_device
+from napari_neuropretrain.weights.initial import load_initial_weights
+
+_FREE_TO_CHANGE = {"cohort", "output", "workers", "threads", "device", "overwrite"}
+"""Settings that may differ when an interrupted training goes on."""
+_TRAIN_STREAM, _VALIDATION_STREAM = 1, 3
+
+
+def pretrain(config: PretrainConfig, report: Report) -> Outcome:
+    """Pre-train on a cohort and write the encoder of the best epoch.
+
+    Where the run folder holds an interrupted training with the same settings, it
+    goes on after the last finished epoch.
+
+    Parameters
+    ----------
+    config
+        Cohort, method, network and how to train.
+    report
+        Hears of each step; may raise `Cancelled`, and then the best weights so far
+        stay in ``checkpoints/``.
+
+    Returns
+    -------
+    Outcome
+        The best epoch in a sentence; scans that could not be used are its failures.
+
+    Raises
+    ------
+    ConfigError
+        If the method cannot work with the backbone, or the run folder holds a
+        training with other settings.
+    CohortError
+        If labels are missing or there are too few participants.
+    ContractError
+        If the scans were preprocessed in different ways.
+    CheckpointError
+        If the initial weights cannot be used.
+    DeviceError
+        If the device is absent.
+    """
+    checkpoints = Path(config.output) / "checkpoints"
+    settings = config.model_dump(mode="json", exclude=_FREE_TO_CHANGE)
+    device = find_device(config.device)
+    precision = choose_precision(config.precision, device)
+    kind = _check_pair(config)
+    check_settings(checkpoints, settings, config.overwrite)
+    torch.set_num_threads(config.threads)
+    cohort = gather_cohort(config, kind.smallest_batch, report)
+    settings |= {"scans and labels": cohort.digest()}
+    pace = Pace(config.batch_size, config.accumulate)
+    pace = open_training(checkpoints, settings, pace, config.overwrite)
+    write_splits(Path(config.output) / "splits.tsv", cohort.parts)
+    torch.manual_seed(config.seed)
+    backbone = _backbone(config, cohort)
+    method = _method(config, backbone, cohort, report)
+    fitting = FitSettings(
+        checkpoints, config.epochs, config.patience, pace, device, precision
+    )
+    trained = _train(config, method, cohort, fitting, report)
+    report(Progress("metric", str(trained.cost), values=asdict(trained.cost)))
+    encoder = cast(Method, method).encoder
+    path = save_pretrained(config, backbone, encoder, cohort, trained)
+    report(Progress("result", values={"kind": "encoder", "path": str(path)}))
+    return _outcome(path, cohort, trained)
+
+
+def _check_pair(config: PretrainConfig) -> type[Method]:
+    """Refuse a method that cannot work with the backbone, before any work."""
+    kind: type[Method] = config.method.entry.load()
+    with torch.device("meta"):
+        kind.check_backbone(config.backbone.entry.load()(config.backbone.options))
+    return kind
+
+
+def _backbone(config: PretrainConfig, cohort: PretrainCohort) -> Choice:
+    """Return the chosen backbone with the shape of these volumes in its options."""
+    options = fit_to_shape(config.backbone.options, cohort.volumes.contract.shape)
+    return config.backbone.replace(options=options)
+
+
+def _method(
+    config: PretrainConfig, backbone: Choice, cohort: PretrainCohort, report: Report
+) -> nn.Module:
+    """Build backbone and method, from scratch or from weights."""
+    network: nn.Module = backbone.entry.load()(backbone.options)
+    if config.initial_weights:
+        load_initial_weights(network, config.initial_weights, report)
+    method: nn.Module = config.method.entry.load()(config.method.options, network)
+    if cohort.labels is not None:
+        cast(Method, method).fit_labels(cohort.labels_of("train"))
+    return method
+
+
+def _train(
+    config: PretrainConfig,
+    network: nn.Module,
+    cohort: PretrainCohort,
+    fitting: FitSettings,
+    report: Report,
+) -> Fit:
+    learning = tuple(one for one in network.parameters() if one.requires_grad)
+    plan = Plan(network, [Group("all", learning)])
+    train, validation = cohort.dataset("train"), cohort.dataset("validation")
+    schedule = _schedule(config, len(train))
+    module = PretrainModule(plan, schedule, *_draws(config, network, cohort))
+    message = f"{len(train)} training and {len(validation)} validation scans"
+    report(Progress("step", f"Pre-training on {fitting.device}: {message}"))
+    reporter = ReportProgress(report, _judge_features, config.epochs)
+    least = cast(Method, network).smallest_batch
+
+    def loaders(batch_size: int) -> Loaders:
+        kept = validation
+        if len(validation) % batch_size < least:  # nothing to compare the last with
+            rest = len(validation) - len(validation) % batch_size
+            kept = VolumeDataset(validation.sources[:rest], validation.targets[:rest])
+        return Loaders(
+            training_loader(train, batch_size, config.seed),
+            ordered_loader(kept, batch_size),
+            ordered_loader(train, max(2, batch_size)),
+        )
+
+    return fit(module, loaders, fitting, reporter)
+
+
+def _draws(
+    config: PretrainConfig, network: nn.Module, cohort: PretrainCohort
+) -> tuple[DrawBatch, DrawBatch]:
+    """Return what draws views for the training, and for the validation."""
+    count, labelled = cast(Method, network).views, cohort.labels is not None
+    options = config.method.options
+    views = Views(options) if isinstance(options, ViewOptions) else None
+    # One view is an augmentation, which a validation does without.
+    compared = views if count > 1 else None
+    return (
+        DrawBatch(views, count, labelled, config.seed, _TRAIN_STREAM),
+        DrawBatch(compared, count, labelled, config.seed, _VALIDATION_STREAM),
+    )
+
+
+def _judge_features(features: Tensor) -> tuple[str, float]:
+    return "feature_rank", feature_rank(features)
+
+
+def _schedule(config: PretrainConfig, scans: int) -> Schedule:
+    """Return the learning rate of each update, for a training of `epochs`."""
+    batches = math.ceil(scans / config.batch_size)
+    if batches > 1 and scans % config.batch_size == 1:
+        batches -= 1  # a last batch of one volume is left out
+    updates = math.ceil(batches / config.accumulate)
+    total = config.epochs * updates
+    # A warm-up longer than half of the training would leave no time to learn.
+    warmup = min(config.warmup_epochs * updates, total // 2)
+    return Schedule(config.learning_rate, config.weight_decay, warmup, total)
+
+
+def _outcome(path: Path, cohort: PretrainCohort, trained: Fit) -> Outcome:
+    message = (
+        f"Pre-trained for {trained.epochs} epochs; epoch {trained.best_epoch} is the "
+        f"best, with a validation loss of {trained.validation_loss:.4g}. Start a "
+        f"fine-tuning from it: --initial-weights {path}."
+    )
+    if cohort.failures:
+        message += f" {len(cohort.failures)} scans could not be used."
+    results = {"encoder": str(path), "splits": str(path.parent / "splits.tsv")}
+    return Outcome(message, cohort.failures, results)
