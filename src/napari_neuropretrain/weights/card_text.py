@@ -172,7 +172,10 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_text(one) for one in value)
+        # A shape is written with crosses, any other list with commas.
+        is_shape = len(value) == 3 and all(isinstance(one, int) for one in value)
+        link = "x" if is_shape else ", "
+        return link.join(_text(one) for one in value)
     return "none" if value is None else str(value)
 
 
