@@ -16,6 +16,7 @@ from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.config.pulled import cached_file, record_path
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
 from napari_neuropretrain.gui import estimate_panel
+from napari_neuropretrain.gui.choice_field import Explanation
 from napari_neuropretrain.gui.estimate_panel import EstimatePanel
 from napari_neuropretrain.gui.estimate_process import EstimateProcess
 from napari_neuropretrain.gui.finetune_widget import FinetuneWidget
@@ -175,6 +176,16 @@ def test_an_estimate_that_breaks_says_so(fake_estimate: list[str], qtbot: Any) -
     assert found is not None
     assert found.problem == "broken"
     assert found.parameters == 1463000
+
+
+def test_an_explanation_is_as_high_as_its_words(qtbot: Any) -> None:
+    label = Explanation()
+    qtbot.addWidget(label)
+    label.resize(120, 20)
+    label.setText("a few words " * 20)
+    high = label.minimumHeight()
+    label.setText("a few words")
+    assert 0 < label.minimumHeight() < high / 5
 
 
 def test_nothing_is_asked_without_settings(qtbot: Any) -> None:

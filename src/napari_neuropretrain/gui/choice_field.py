@@ -128,6 +128,7 @@ class Explanation(QLabel):
 
     def _grow(self) -> None:
         if self.width() > 0:
+            self.setMinimumHeight(0)  # it would count, too
             self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
