@@ -69,7 +69,7 @@ def save_pretrained(
         importer="ours",
         source=f"neuropretrain pretrain, method {config.method.name}",
         source_sha256=cohort.digest(),
-        licence=licence_of(config.initial_weights),
+        licence=licence_of(config.initial_weights) or "not stated",
         preprocessing=describe_contract(contract),
         shape=name_shape(contract.shape),
         trained_on=f"{len(scans)} scans of {people} participants",
