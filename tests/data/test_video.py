@@ -90,7 +90,7 @@ def test_a_corrupt_clip_is_skipped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "running" / "notes.txt").write_text("no clip")
     heard: list[Progress] = []
     options = VideoOptions(
-        path=tmp_path, shape=EDGES, stride=1, cache=tmp_path / ".cache"
+        path=tmp_path, shape=EDGES, stride=1, cache=str(tmp_path / ".cache")
     )
     source = open_videos(options, heard.append)
     assert len(source) == 3
@@ -112,7 +112,7 @@ def test_decoded_clips_are_kept(
 ) -> None:
     encode(tmp_path / "running" / "a.mp4")
     parts = VideoOptions(path=tmp_path, shape=EDGES, stride=1, clips_per_video=3)
-    kept = parts.replace(cache=tmp_path / ".cache")
+    kept = parts.replace(cache=str(tmp_path / ".cache"))
     for options in (parts, kept):
         source = open_videos(options, silent)
         first = [source.volume(index) for index in range(len(source))]

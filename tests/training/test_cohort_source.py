@@ -24,7 +24,7 @@ from napari_neuropretrain.training.cohort_source import CohortSource, open_cohor
 
 
 def opened(root: Path, cache: Path | None = None) -> CohortSource:
-    return open_cohort(CohortOptions(path=root, cache=cache), silent)
+    return open_cohort(CohortOptions(path=root, cache=str(cache or "")), silent)
 
 
 def test_volumes_and_labels_come_from_files_and_table(derivatives: Path) -> None:

@@ -25,13 +25,13 @@ class UnpackedVolumes:
     Parameters
     ----------
     folder
-        Where to keep arrays, or None.
+        Where to keep arrays; empty: in memory.
     memory_gib
         Limit without a folder.
     """
 
-    def __init__(self, folder: Path | None, memory_gib: float) -> None:
-        self.folder = folder
+    def __init__(self, folder: str, memory_gib: float) -> None:
+        self.folder = Path(folder) if folder else None
         self.room_bytes = int(memory_gib * 2**30)
         self._kept: dict[str, FloatArray] = {}
 

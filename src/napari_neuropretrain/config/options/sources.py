@@ -10,6 +10,8 @@ from pydantic import Field
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.contract import ShapeText
 
+InputPath = Annotated[Path, Field(json_schema_extra={"path": "input"})]
+
 
 class TemplateCohortOptions(Config):
     """Synthetic brains made from the MNI152 template."""
@@ -27,18 +29,19 @@ class TemplateCohortOptions(Config):
 class CohortOptions(Config):
     """Preprocessed scans with a table of participants."""
 
-    path: Path = Path("derivatives")
+    path: InputPath = Path("derivatives")
     """Folder that ``neuropretrain preprocess`` wrote."""
     memory_gib: Annotated[float, Field(ge=0, le=4096)] = 2.0
     """Memory for volumes that were read once; the others are read again."""
-    cache: Path | None = None
-    """Folder for unpacked volumes, which are mapped into memory instead of read."""
+    cache: str = ""
+    """Folder for unpacked volumes, which are mapped into memory instead of read;
+    empty: none."""
 
 
 class VideoOptions(Config):
     """Clips of a video data set in the layout of Kinetics; label: ``class``."""
 
-    path: Path = Path("videos")
+    path: InputPath = Path("videos")
     """A folder with one folder of clips for each class, or a CSV: columns ``path``
     and ``label``, or those of Kinetics (``label``, ``youtube_id``, ``time_start``,
     ``time_end``) with the clips beside it or in folders of their classes."""
@@ -57,5 +60,6 @@ class VideoOptions(Config):
     finds a clip damaged further on only when it is its turn."""
     memory_gib: Annotated[float, Field(ge=0, le=4096)] = 2.0
     """Memory for volumes that were decoded once; the others are decoded again."""
-    cache: Path | None = None
-    """Folder for decoded volumes, which are mapped into memory instead of decoded."""
+    cache: str = ""
+    """Folder for decoded volumes, which are mapped into memory instead of decoded;
+    empty: none."""
