@@ -24,6 +24,7 @@ from napari_neuropretrain.config.options.methods import (
 )
 from napari_neuropretrain.config.options.sources import (
     CohortOptions,
+    LabelMapsOptions,
     TemplateCohortOptions,
     VideoOptions,
 )
@@ -229,6 +230,12 @@ SOURCES.register(
     "Synthetic participants made from the MNI152 template, with planted effects",
     TemplateCohortOptions,
     _ROOT + "synthesis.template_source:open_template_cohort",
+)
+SOURCES.register(
+    "label_maps",
+    "Synthetic T1s from label maps, with planted atrophy",
+    LabelMapsOptions,
+    _ROOT + "synthesis.label_source:open_label_maps",
 )
 SOURCES.register(
     "video",

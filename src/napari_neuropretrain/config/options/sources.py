@@ -63,3 +63,18 @@ class VideoOptions(Config):
     cache: str = ""
     """Folder for decoded volumes, which are mapped into memory instead of decoded;
     empty: none."""
+
+
+class LabelMapsOptions(TemplateCohortOptions):
+    """Synthetic T1s from label maps, with planted atrophy."""
+
+    path: InputPath = Path("label_maps")
+    """Folder of FreeSurfer label maps (``*.nii.gz``)."""
+    anatomy_mm: Annotated[float, Field(ge=0, le=8)] = 3.0
+    """Mean length of the random deformation, in mm."""
+    age_ventricle_mm: Annotated[float, Field(ge=0, le=6)] = 3.0
+    """How far the walls of the ventricles move out at 85 years, in mm."""
+    ad_shrink_mm: Annotated[float, Field(ge=0, le=4)] = 2.0
+    """How far hippocampus and amygdala shrink in complete "AD", in mm."""
+    pd_shrink_mm: Annotated[float, Field(ge=0, le=4)] = 2.0
+    """How far putamen and caudate shrink in complete "PD", in mm."""

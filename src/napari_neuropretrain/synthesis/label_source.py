@@ -1,0 +1,149 @@
+"""The source ``label_maps``: T1s painted on label maps, with planted atrophy.
+
+As in SynthSeg (Billot et al., Medical Image Analysis 2023), each volume draws a label
+map, a deformation, an intensity for each tissue, a bias field, a resolution and
+noise. Age widens the ventricles, "AD" shrinks hippocampus and amygdala, "PD" putamen
+and caudate, by deforming these structures and what lies around them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_neuropretrain.config.options.sources import (
+    LabelMapsOptions,
+    TemplateCohortOptions,
+)
+from napari_neuropretrain.data.template import template_grid
+from napari_neuropretrain.progress import Report
+from napari_neuropretrain.synthesis.acquisition import coil_field, magnitude_noise
+from napari_neuropretrain.synthesis.anatomy import FloatArray
+from napari_neuropretrain.synthesis.deformation import (
+    apply_affine,
+    lattice_points,
+    random_displacement,
+    refine,
+    sample,
+)
+from napari_neuropretrain.synthesis.effects import Severity
+from napari_neuropretrain.synthesis.label_atlas import (
+    LabelledBrain,
+    find_label_maps,
+    read_labelled_brain,
+)
+from napari_neuropretrain.synthesis.participants import SyntheticParticipant
+from napari_neuropretrain.synthesis.template_source import (
+    LEAST_DISEASE,
+    LEFT_BIAS,
+    TemplateSource,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CSF, DEEP, GREY, WHITE = 0.26, 0.78, 0.70, 0.95
+_TISSUES = {
+    **dict.fromkeys((4, 5, 14, 15, 24, 43, 44, 72), CSF),
+    **dict.fromkeys((2, 7, 16, 28, 41, 46, 60, 85), WHITE),
+    **dict.fromkeys((10, 11, 12, 13, 49, 50, 51, 52), DEEP),
+}
+"""Mean T1 intensity of FreeSurfer labels; all others are grey matter."""
+
+
+class LabelMapsSource(TemplateSource):
+    """Synthetic T1s from label maps; see `VolumeSource`.
+
+    Participants and their labels are those of `TemplateSource`.
+
+    Parameters
+    ----------
+    options
+        Label maps, how many participants, the grid, effects and the seed.
+
+    Raises
+    ------
+    CohortError
+        If there is no label map.
+    """
+
+    def __init__(self, options: LabelMapsOptions) -> None:
+        shared = set(TemplateCohortOptions.model_fields)
+        super().__init__(TemplateCohortOptions(**options.model_dump(include=shared)))
+        self._paths = find_label_maps(options.path)
+        self._options = options
+
+    def volume(self, index: int) -> Tensor:
+        """Return a brain, float32 (1, X, Y, Z), z-scored, 0 outside."""
+        import torch
+
+        person = self.people[index]
+        rng, atlas, points = self._place(person)
+        means = _draw_means(rng, int(atlas.labels.max()) + 1)
+        # Linear between voxels of 1 mm: what a voxel of 2 mm holds of each tissue.
+        t1 = sample(means[atlas.labels], atlas.affine, points)
+        t1 = np.asarray(ndimage.gaussian_filter(t1, rng.uniform(0.2, 0.6)))
+        t1 = t1 * coil_field(rng, self.shape, LEFT_BIAS)
+        t1 = magnitude_noise(rng, t1, deviation=rng.uniform(0.01, 0.04))
+        inside = sample(atlas.brain, atlas.coarse_affine, points) > 0.5
+        scored = (t1 - t1[inside].mean()) / t1[inside].std()
+        volume = np.where(inside, scored, 0).astype(np.float32)
+        return torch.from_numpy(volume)[None]
+
+    def labels_of(self, index: int) -> NDArray[np.int16]:
+        """Return the truth that a volume was painted on: labels (X, Y, Z)."""
+        _, atlas, points = self._place(self.people[index])
+        voxels = apply_affine(np.linalg.inv(atlas.affine), points)
+        return np.asarray(ndimage.map_coordinates(atlas.labels, voxels, order=0))
+
+    def _place(
+        self, person: SyntheticParticipant
+    ) -> tuple[np.random.Generator, LabelledBrain, FloatArray]:
+        """Draw a label map and where each voxel looks in it, (3, X, Y, Z) MNI mm."""
+        options = self._options
+        rng = np.random.default_rng((self.seed, 5, person.index))
+        atlas = read_labelled_brain(self._paths[rng.integers(len(self._paths))])
+        extent = rng.uniform(LEAST_DISEASE, 1)
+        severity = Severity.of(person.age, person.diagnosis, extent)
+        points = lattice_points(
+            self.shape, template_grid(self.shape, options.spacing_mm)
+        )
+        low = points.min((1, 2, 3)).astype(float)
+        size = points.max((1, 2, 3)).astype(float) - low
+        anatomy = random_displacement(rng, low, size, options.anatomy_mm)
+        points = points + anatomy.at(points)
+        amounts = {
+            "ventricles": severity.age * options.age_ventricle_mm,
+            "temporal_horns": severity.ad * options.ad_shrink_mm / 2,
+            "medial_temporal": -severity.ad * options.ad_shrink_mm,
+            "basal_ganglia": -severity.pd * options.pd_shrink_mm,
+        }
+        moved = sum(
+            np.float32(amount) * atlas.pulls[name].at(points)
+            for name, amount in amounts.items()
+        )
+        return rng, atlas, refine(points + moved, self.shape)
+
+
+def _draw_means(rng: np.random.Generator, count: int) -> FloatArray:
+    """Draw the intensity of each label; both sides of the brain differ a little."""
+    tissues = np.array([_TISSUES.get(label, GREY) for label in range(count)])
+    shifts = {level: rng.normal(0, 0.04) for level in (CSF, DEEP, GREY, WHITE)}
+    means = tissues + [shifts[level] for level in tissues]
+    means = means + rng.normal(0, 0.015, count)
+    means[0] = CSF  # what the closed sulci hold
+    return np.asarray(means, dtype=np.float32)
+
+
+def open_label_maps(options: LabelMapsOptions, report: Report) -> LabelMapsSource:
+    """Open a synthetic cohort on label maps; none is read yet.
+
+    Raises
+    ------
+    CohortError
+        If there is no label map.
+    """
+    return LabelMapsSource(options)

@@ -1,0 +1,98 @@
+"""T1s on label maps: reproducible, scored, with atrophy of the size asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from napari_neuropretrain.config.catalog import SOURCES
+from napari_neuropretrain.config.options.sources import LabelMapsOptions
+from napari_neuropretrain.errors import CohortError
+from napari_neuropretrain.progress import silent
+from napari_neuropretrain.synthesis.label_source import LabelMapsSource
+from napari_neuropretrain.synthesis.source import VolumeSource
+
+SHAPE = (48, 56, 48)
+CENTRES = {4: (0.12, 0.1, 0.1), 5: (0.4, -0.15, -0.35), 17: (0.33, -0.15, -0.2)}
+CENTRES |= {18: (0.33, 0.1, -0.2), 11: (0.3, 0.3, 0.1), 12: (0.45, 0.2, 0.05)}
+OTHER_SIDE = {4: 43, 5: 44, 17: 53, 18: 54, 11: 50, 12: 51}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One brain of 72^3: white matter in grey, and round structures."""
+    root = tmp_path_factory.mktemp("labels")
+    ticks = (np.arange(72) - 35.5) / 34
+    grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"))
+    radius = np.sqrt((grid**2).sum(0))
+    labels = np.where(radius < 1, 516, 0)
+    labels[radius < 0.95] = 24
+    labels[radius < 0.92] = 3
+    labels[radius < 0.75] = 2
+    for label, centre in CENTRES.items():
+        for side, number in ((1, label), (-1, OTHER_SIDE[label])):
+            middle = np.array([side * centre[0], *centre[1:]])
+            away = np.sqrt(((grid - middle[:, None, None, None]) ** 2).sum(0))
+            labels[away < 0.11] = number
+    image = nib.Nifti1Image(labels.astype(np.int16), np.diag([2.0, 2, 2, 1]))
+    nib.save(image, root / "brain.nii.gz")
+    return root
+
+
+def opened(folder: Path, **changes: float) -> LabelMapsSource:
+    options = LabelMapsOptions(
+        path=folder, participants=8, shape=SHAPE, spacing_mm=3.5, **changes
+    )
+    source = SOURCES["label_maps"].load()(options, silent)
+    assert isinstance(source, LabelMapsSource)
+    return source
+
+
+def size_of(source: LabelMapsSource, index: int, numbers: tuple[int, ...]) -> int:
+    return int(np.isin(source.labels_of(index), numbers).sum())
+
+
+def test_volumes_are_reproducible_and_scored(folder: Path) -> None:
+    source = opened(folder)
+    assert isinstance(source, VolumeSource)
+    volume = source.volume(1)
+    assert volume.shape == (1, *SHAPE)
+    assert torch.equal(opened(folder).volume(1), volume)
+    assert not torch.equal(source.volume(2), volume)
+    brain = volume[volume != 0]
+    assert float(brain.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(brain.std()) == pytest.approx(1, abs=1e-3)
+    labels = torch.from_numpy(source.labels_of(1))
+    white, grey = volume[0][labels == 2].mean(), volume[0][labels == 3].mean()
+    assert white > grey + 0.5
+
+
+def test_planted_changes_have_the_direction_and_grow_with_their_size(
+    folder: Path,
+) -> None:
+    healthy = opened(folder, age_ventricle_mm=0, ad_shrink_mm=0, pd_shrink_mm=0)
+    some = opened(folder)
+    more = opened(folder, age_ventricle_mm=5, ad_shrink_mm=3.5, pd_shrink_mm=3.5)
+    groups = [healthy.people[index].diagnosis for index in range(8)]
+    ages = [healthy.people[index].age for index in range(8)]
+    for index, parts in (
+        (groups.index("AD"), (17, 18, 53, 54)),
+        (groups.index("PD"), (11, 12, 50, 51)),
+    ):
+        sizes = [size_of(one, index, parts) for one in (healthy, some, more)]
+        assert sizes[0] > sizes[1] > sizes[2]
+    control = groups.index("CN")
+    kept = [size_of(one, control, (17, 18, 53, 54)) for one in (healthy, more)]
+    assert kept[1] == pytest.approx(kept[0], rel=0.15)
+    oldest = int(np.argmax(ages))
+    sizes = [size_of(one, oldest, (4, 43)) for one in (healthy, some, more)]
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_a_folder_without_label_maps_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="no label map"):
+        opened(tmp_path)
