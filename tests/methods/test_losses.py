@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from napari_neuropretrain.config.options.methods import SimClrOptions
 from napari_neuropretrain.methods.barlow_twins import barlow_parts
-from napari_neuropretrain.methods.simclr import nt_xent, pairing_accuracy
+from napari_neuropretrain.methods.batch import PretrainBatch
+from napari_neuropretrain.methods.simclr import SimClr, nt_xent, pairing_accuracy
 from napari_neuropretrain.methods.supervised import binary_loss, number_loss
 from napari_neuropretrain.methods.vicreg import vicreg_parts
 from napari_neuropretrain.methods.y_aware import kernel_weights, y_aware_info_nce
+from napari_neuropretrain.training.memory import smallest_batch
 
 
 def two_views(count: int = 5, width: int = 7, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -229,3 +233,16 @@ def test_gradients_agree_with_finite_differences(loss: object) -> None:
         return torch.stack(list(vicreg_parts(one, other).values())).sum()
 
     assert torch.autograd.gradcheck(total, (first, second))
+
+
+def test_methods_that_compare_volumes_never_get_one_alone(
+    toy_network: Callable[..., nn.Module],
+) -> None:
+    options = SimClrOptions(projector=(8, 4))
+    method = SimClr(options, toy_network("vit_8m"))  # without batch normalisation
+    assert smallest_batch(method) == 2
+    volumes = torch.randn(3, 1, 32, 32, 32)
+    parts = method.loss(PretrainBatch((volumes, volumes)))
+    assert float(parts["accuracy"]) == 1.0
+    # A view and its copy have cosine 1, the largest there is.
+    assert parts["loss"].item() < math.log(5)

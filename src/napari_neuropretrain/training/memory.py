@@ -39,9 +39,10 @@ class Pace:
 
 
 def smallest_batch(network: nn.Module) -> int:
-    """Return 2 where volumes are normalised by their batch, else 1."""
+    """Return 2 where volumes are normalised by their batch or compared, else 1."""
     kinds = nn.modules.batchnorm._BatchNorm
-    return 2 if any(isinstance(one, kinds) for one in network.modules()) else 1
+    least = int(getattr(network, "smallest_batch", 1))  # of a pre-training method
+    return 2 if any(isinstance(one, kinds) for one in network.modules()) else least
 
 
 def is_out_of_memory(error: BaseException) -> bool:
