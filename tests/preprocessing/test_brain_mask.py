@@ -52,9 +52,7 @@ def test_a_wrong_voxel_size_is_said() -> None:
     grid = np.mgrid[:40, :40, :40] - 20
     ball[(grid**2).sum(axis=0) < 15**2] = 100
     mask = segment_brain(ball, np.eye(4))
-    with pytest.raises(
-        BrainMaskError, match=r"a.nii.*voxel size \(1\.00, 1\.00"
-    ):
+    with pytest.raises(BrainMaskError, match=r"a.nii.*voxel size \(1\.00, 1\.00"):
         measure_brain(mask, np.eye(4), "'a.nii'")
 
 
