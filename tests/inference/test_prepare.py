@@ -180,6 +180,4 @@ def test_training_refuses_a_mixture_and_names_the_groups(
 
 def test_the_weights_are_those_that_the_contract_names() -> None:
     recipe = json.loads(resource_path("brain_mask.json").read_text())
-    if recipe.get("weights_version") is None:
-        pytest.skip("resources/brain_mask.json has no weights_version yet")
     assert recipe["weights_version"] == BrainMaskParameters().version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -38,7 +39,7 @@ class Projector(nn.Sequential):
         super().__init__(*layers)
 
 
-class BackboneMethod(nn.Module):
+class BackboneMethod(nn.Module, ABC):
     """A method that owns a backbone whose head it does not use.
 
     Parameters
@@ -63,9 +64,9 @@ class BackboneMethod(nn.Module):
     def fit_labels(self, labels: Tensor) -> None:
         """Leave labels as they are."""
 
+    @abstractmethod
     def loss(self, batch: PretrainBatch) -> dict[str, Tensor]:
         """Return the loss; each method has its own."""
-        raise NotImplementedError
 
     def features(self, volumes: Tensor) -> Tensor:
         """Return what the backbone's head would read, (B, C)."""
