@@ -8,7 +8,8 @@ import pytest
 
 from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.cli.main import main
-from napari_neuropretrain.config.jobs import JOBS, FinetuneConfig
+from napari_neuropretrain.config.jobs import JOBS
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import ConfigError
 
 COMMANDS = [entry.name for entry in JOBS] + ["list", "doctor"]

@@ -7,9 +7,9 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import (
     JOBS,
     ExplainConfig,
-    FinetuneConfig,
     PreprocessConfig,
 )
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import ConfigError, ContractError
 
 PATHS = {"cohort": "c", "output": "o"}

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
-from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.config.pulled import cached_file, record_path
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
 from napari_neuropretrain.gui import estimate_panel
 from napari_neuropretrain.gui.choice_field import Explanation

@@ -5,7 +5,7 @@ import pytest
 
 from napari_neuropretrain import runs
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.jobs import InputPath, OutputFolder
+from napari_neuropretrain.config.fields import InputPath, OutputFolder
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
 from napari_neuropretrain.progress import Failure, Outcome, Progress

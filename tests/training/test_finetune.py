@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.splits import read_splits
 from napari_neuropretrain.errors import Cancelled, CohortError, DeviceError
 from napari_neuropretrain.evaluation.metrics import youden_threshold

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from napari_neuropretrain.config.jobs import FinetuneConfig, PretrainConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.data.splits import read_splits
 from napari_neuropretrain.errors import Cancelled, CohortError, ConfigError
 from napari_neuropretrain.progress import Progress, silent

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import Cancelled, ConfigError
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.augmentations import Augmentation

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_neuropretrain.backbones.densenet import DenseNetBackbone, build_densenet
-from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.config.options.backbones import DenseNetOptions
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.finetune import finetune

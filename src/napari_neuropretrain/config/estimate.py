@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.config.registry import Registry
+from napari_neuropretrain.config.trainings import FinetuneConfig
 
 Span = tuple[float, float]
 NO_COHORT = Path("-")

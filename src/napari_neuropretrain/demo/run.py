@@ -14,10 +14,10 @@ from napari_neuropretrain.config.jobs import (
     JOBS,
     DemoConfig,
     ExplainConfig,
-    FinetuneConfig,
     PredictConfig,
     PreprocessConfig,
 )
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.bids import PREPROCESSED_SUFFIX
 from napari_neuropretrain.demo.findings import gather_findings
 from napari_neuropretrain.demo.report import write_report

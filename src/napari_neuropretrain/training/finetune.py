@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.jobs import FinetuneConfig
 from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.splits import write_splits
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.fit import Fit
 from napari_neuropretrain.training.results import (

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.jobs import PretrainConfig
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.config.options.views import ViewOptions
+from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.data.splits import write_splits
 from napari_neuropretrain.methods.batch import Method
 from napari_neuropretrain.progress import Outcome, Progress, Report

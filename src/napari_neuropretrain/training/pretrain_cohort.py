@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.contract import PreprocessingContract
-from napari_neuropretrain.config.jobs import PretrainConfig
+from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.data.labels import (
     binary_labels,
     missing_labels,

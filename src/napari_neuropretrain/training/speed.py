@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from napari_neuropretrain.backbone import Backbone
-from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import ConfigError
 
 Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]

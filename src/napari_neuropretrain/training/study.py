@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_neuropretrain.config.contract import PreprocessingContract
-from napari_neuropretrain.config.jobs import FinetuneConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.splits import Part
 from napari_neuropretrain.evaluation.metrics import roc_auc
 from napari_neuropretrain.progress import Failure, Report

@@ -1,0 +1,16 @@
+"""Types of settings that several jobs share, with their bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=1, le=64)]
+Spacing = Annotated[float, Field(ge=0.5, le=8)]
+Fraction = Annotated[float, Field(gt=0, lt=0.9)]
+InputPath = Annotated[Path, Field(json_schema_extra={"path": "input"})]
+OutputFolder = Annotated[Path, Field(json_schema_extra={"path": "output"})]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]

@@ -1,0 +1,142 @@
+"""The settings of the two trainings: fine-tuning and pre-training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.choice import (
+    BackboneChoice,
+    MethodChoice,
+    TaskChoice,
+    TuningChoice,
+)
+from napari_neuropretrain.config.contract import ShapeText
+from napari_neuropretrain.config.fields import (
+    Count,
+    Device,
+    Fraction,
+    InputPath,
+    OutputFolder,
+    Seed,
+)
+
+
+class FinetuneConfig(Config):
+    """Train a network on a cohort for one task, and test it on held-out people."""
+
+    cohort: InputPath
+    """A derivatives folder, or a raw cohort, which is preprocessed first."""
+    output: OutputFolder
+    """Run folder for the model, the metrics and the predictions."""
+    task: TaskChoice = Field(default="brain_age", validate_default=True)
+    """What to learn."""
+    backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
+    """Network architecture."""
+    initial_weights: Annotated[str, Field(json_schema_extra={"weights": "initial"})] = (
+        ""
+    )
+    """Known weights, an imported file or a run folder to start from; empty: none."""
+    tuning: TuningChoice = Field(default="full", validate_default=True)
+    """Which part of the network learns."""
+    label: str = ""
+    """Column with the label; empty means the task's own (age, sex, diagnosis)."""
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """Longest training, in passes over the training participants."""
+    batch_size: Annotated[int, Field(ge=2, le=1024)] = 4
+    """Volumes per step; halved where the memory is too small."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Steps whose gradients are added up for one update of the weights."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    """Highest learning rate, reached after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
+    """Weight decay of AdamW."""
+    warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Epochs over which the learning rate rises; then it falls as a cosine."""
+    patience: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """Stop after so many epochs without a better validation loss."""
+    validation_fraction: Fraction = 0.15
+    """Share of the participants that choose the checkpoint and the threshold."""
+    test_fraction: Fraction = 0.2
+    """Share of the participants held out for the test."""
+    augment: bool = True
+    """Flip left and right, shift by up to 2 voxels, and vary the intensity."""
+    seed: Seed = 0
+    """Seed of splits, weights, augmentation and order."""
+    device: Device = "auto"
+    """auto, cpu, mps, cuda or cuda:1."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
+    channels_last: bool = False
+    """Order feature maps by voxel: can be faster on a GPU; slower on CPUs."""
+    checkpointing: bool = False
+    """Compute feature maps again instead of keeping them: less memory, more time."""
+    compile: bool = False
+    """Compile the network (torch.compile): minutes to start, then often faster."""
+    workers: Count = 1
+    """Scans preprocessed at the same time, where the cohort is raw."""
+    threads: Count = 2
+    """CPU threads for training."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
+    overwrite: bool = False
+    """Begin anew where the run folder holds a training, finished or not."""
+
+    @field_validator("test_fraction")
+    @classmethod
+    def _leave_some_to_train(cls, value: float, info: object) -> float:
+        others = getattr(info, "data", {}).get("validation_fraction", 0.0)
+        if value + others >= 0.9:
+            raise ValueError(
+                "validation_fraction and test_fraction together must stay under 0.9"
+            )
+        return value
+
+
+class PretrainConfig(Config):
+    """Pre-train a backbone on a cohort; fine-tuning can start from the encoder."""
+
+    cohort: InputPath
+    """A derivatives folder, or a raw cohort, which is preprocessed first."""
+    output: OutputFolder
+    """Run folder; the encoder in it is what fine-tuning starts from."""
+    method: MethodChoice = Field(default="simclr", validate_default=True)
+    """How to learn."""
+    backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
+    """Network architecture."""
+    initial_weights: Annotated[str, Field(json_schema_extra={"weights": "initial"})] = (
+        ""
+    )
+    """Known weights, an imported file or a run folder to start from; empty: none."""
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Longest training, in passes over the training participants."""
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = 16
+    """Volumes per step; methods that compare volumes learn more from many."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Steps whose gradients are added up; does not show a method more volumes."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    """Highest learning rate, reached after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-5
+    """Weight decay of AdamW."""
+    warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Epochs over which the learning rate rises; then it falls as a cosine."""
+    patience: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Stop after so many epochs without a better validation loss."""
+    validation_fraction: Fraction = 0.1
+    """Share of the participants that choose the checkpoint."""
+    seed: Seed = 0
+    """Seed of division, weights, views, masks and order."""
+    device: Device = "auto"
+    """auto, cpu, mps, cuda or cuda:1."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
+    workers: Count = 1
+    """Scans preprocessed at the same time, where the cohort is raw."""
+    threads: Count = 2
+    """CPU threads for training."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
+    overwrite: bool = False
+    """Begin anew where the run folder holds a training, finished or not."""
