@@ -21,6 +21,10 @@ class CohortError(NeuropretrainError, ValueError):
     """A participants table or dataset folder cannot be used as it is."""
 
 
+class LeakageError(CohortError):
+    """Someone would be tested on whom, or on whose scan, something was learned."""
+
+
 class CheckpointError(NeuropretrainError, ValueError):
     """A model file is missing, damaged or of another kind."""
 

@@ -147,6 +147,7 @@ def test_initial_weights_fill_all_but_the_head(
 ) -> None:
     before, _ = load_model(ad_run[0])
     weights, changes = str(ad_run[0]), {"task": "sex", "tuning": "top", "epochs": 1}
+    changes |= {"allow_leakage": True}
     finetune(
         toy_config(derivatives, tmp_path, initial_weights=weights, **changes), silent
     )

@@ -10,12 +10,18 @@ import torch
 
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.data.splits import read_splits
-from napari_neuropretrain.errors import Cancelled, CohortError, ConfigError
+from napari_neuropretrain.errors import (
+    Cancelled,
+    CohortError,
+    ConfigError,
+    LeakageError,
+)
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.collapse import feature_rank, feature_spread
 from napari_neuropretrain.training.finetune import finetune
 from napari_neuropretrain.training.pretrain import pretrain
 from napari_neuropretrain.weights.encoder_file import load_encoder
+from napari_neuropretrain.weights.model_file import load_model
 
 DENSE = {
     "name": "tiny_densenet",
@@ -75,7 +81,11 @@ def test_finetuning_takes_all_of_the_encoder(
     values = {"cohort": derivatives, "output": tmp_path / "b", "backbone": backbone}
     values |= {"epochs": 1, "task": "ad", "device": "cpu", "threads": 1}
     values |= {"initial_weights": str(tmp_path / "a")}  # the run folder
-    finetune(FinetuneConfig.parse(values), heard.append)
+    with pytest.raises(LeakageError, match="4 of 4 participants of the test part"):
+        finetune(FinetuneConfig.parse(values), silent)
+    finetune(FinetuneConfig.parse(values | {"allow_leakage": True}), heard.append)
+    _, model = load_model(tmp_path / "b")
+    assert model.earlier_cohorts == (card.cohort,)
     told = [one.message for one in heard if "Initial weights from" in one.message]
     assert len(told) == 1
     assert "100" in told[0]

@@ -64,6 +64,8 @@ class FinetuneConfig(Config):
     augment: bool = True
     """Flip left and right, shift by up to 2 voxels, and vary the intensity."""
     seed: Seed = 0
+    allow_leakage: bool = False
+    """Warn, and do not refuse, where the initial weights know someone of the test."""
     """Seed of splits, weights, augmentation and order."""
     device: Device = "auto"
     """auto, cpu, mps, cuda or cuda:1."""

@@ -18,6 +18,7 @@ from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.callbacks import ReportProgress
 from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
 from napari_neuropretrain.training.labelled_cohort import PARTS
+from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule, TaskModule, start_head
 from napari_neuropretrain.training.outcome import finish_training
@@ -73,6 +74,8 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
         not fit the backbone or the device.
     CohortError
         If labels are missing or there are too few participants.
+    LeakageError
+        If the initial weights learned from participants of the test part.
     ContractError
         If the scans were preprocessed in different ways.
     CheckpointError
@@ -88,6 +91,7 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
     torch.set_num_threads(config.threads)
     task: Task = config.task.entry.load()(config.task.options)
     study = gather_study(config, task, report)
+    check_leakage(study.volumes.scans, study.parts, config, report)
     settings |= {"scans and labels": study.digest()}
     pace = Pace(config.batch_size, config.accumulate)
     pace = open_training(checkpoints, settings, pace, config.overwrite)

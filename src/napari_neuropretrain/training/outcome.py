@@ -24,6 +24,7 @@ from napari_neuropretrain.training.results import (
 from napari_neuropretrain.training.study import Study
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.training.volumes import VolumeDataset, ordered_loader
+from napari_neuropretrain.weights.ancestry import cohorts_behind
 from napari_neuropretrain.weights.initial import licence_of
 from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort
 from napari_neuropretrain.weights.model_card import Part as CatalogPart
@@ -116,6 +117,7 @@ def _card(
         unit=task.unit,
         contract=study.volumes.contract,
         cohort=summarise_cohort(rows),
+        earlier_cohorts=cohorts_behind(config.initial_weights),
         metrics=metrics,
         threshold=threshold,
         label_mean=study.scale.mean,

@@ -12,6 +12,7 @@ from napari_neuropretrain.config.contract import name_shape
 from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.training.fit import Fit
 from napari_neuropretrain.training.pretrain_cohort import PretrainCohort
+from napari_neuropretrain.weights.ancestry import cohorts_behind
 from napari_neuropretrain.weights.card_text import describe_contract
 from napari_neuropretrain.weights.encoder_file import (
     ENCODER,
@@ -76,6 +77,7 @@ def save_pretrained(
         contract=contract,
         cohort=summary,
         training=settings
+        earlier_cohorts=cohorts_behind(config.initial_weights),
         | found
         | {"validation_loss": trained.validation_loss, "cost": asdict(trained.cost)},
         coverage={

@@ -30,6 +30,7 @@ from napari_neuropretrain.training.labelled_cohort import (
     divide,
     read_labels,
 )
+from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.preprocessed import (
     refuse_mixture,
 )
@@ -140,6 +141,7 @@ class Trial:
         scans = [scan for scan in cohort.scans if scan.key in labels.values]
         fractions = (config.validation_fraction, config.test_fraction)
         parts = divide(scans, labels.values, task, fractions, config.seed)
+        check_leakage(scans, parts, config, self._hear)
         raw = len(cohort.scans) if cohort.kind != "preprocessed" else 0
         given = list(parts.values())
         counts = {part: given.count(part) for part in PARTS}

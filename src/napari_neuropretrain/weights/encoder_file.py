@@ -59,6 +59,8 @@ class EncoderCard(Config):
     """Preprocessing of the volumes it learned from, where we trained it."""
     cohort: CohortSummary = CohortSummary()
     """Who it learned from, as hashes, where we trained it."""
+    earlier_cohorts: tuple[CohortSummary, ...] = ()
+    """Who its initial weights had learned from, and theirs; the latest first."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Settings and outcome of the pre-training, where we trained it."""
     coverage: dict[str, Any] = Field(default_factory=dict)

@@ -94,6 +94,8 @@ class ModelCard(Config):
     """Preprocessing its input must have had."""
     cohort: CohortSummary = CohortSummary()
     """Who it was trained on."""
+    earlier_cohorts: tuple[CohortSummary, ...] = ()
+    """Who its initial weights had learned from, and theirs; the latest first."""
     metrics: dict[str, Any] = Field(default_factory=dict)
     """Validation, test and baseline metrics."""
     threshold: float | None = None
