@@ -20,6 +20,7 @@ from typing import Any
 
 from napari_neuropretrain import __version__
 from napari_neuropretrain.config.base import Config, write_text
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
 from napari_neuropretrain.progress import Outcome, Progress, Report, silent
@@ -186,7 +187,7 @@ def check_inputs(config: Config) -> None:
         extra = field.json_schema_extra
         if isinstance(extra, dict) and extra.get("path") == "input":
             path = Path(getattr(config, name))
-            if not path.exists():
+            if path != NOTHING and not path.exists():
                 raise ConfigError(
                     f"{name}: nothing at '{path}'. Give the path of an existing "
                     "file or folder."

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.config.estimate import (
     ESTIMATES,
-    NO_COHORT,
     Estimate,
     EstimateConfig,
 )
@@ -24,8 +23,7 @@ def run_estimate(arguments: Sequence[str]) -> int:
     config = parse_flags(entry.name, entry.options, given)
     if not isinstance(config, EstimateConfig):
         raise TypeError(f"{entry.name} has other settings")
-    if config.cohort != NO_COHORT:
-        check_inputs(config)
+    check_inputs(config)
     settle_process()
     found: Estimate = entry.load()(config, _print_json if config.json_lines else _wait)
     if not config.json_lines:

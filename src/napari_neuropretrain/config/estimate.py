@@ -8,17 +8,17 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.config.trainings import FinetuneConfig
 
 Span = tuple[float, float]
-NO_COHORT = Path("-")
 
 
 class EstimateConfig(FinetuneConfig):
     """Say what a fine-tuning would cost, with all its settings; nothing is written."""
 
-    cohort: Annotated[Path, Field(json_schema_extra={"path": "input"})] = NO_COHORT
+    cohort: Annotated[Path, Field(json_schema_extra={"path": "input"})] = NOTHING
     """The cohort of the fine-tuning; -, for none, only counts parameters."""
     output: Annotated[Path, Field(json_schema_extra={"path": "output"})] = Path(
         "not-written"

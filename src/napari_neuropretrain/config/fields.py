@@ -12,5 +12,7 @@ Count = Annotated[int, Field(ge=1, le=64)]
 Spacing = Annotated[float, Field(ge=0.5, le=8)]
 Fraction = Annotated[float, Field(gt=0, lt=0.9)]
 InputPath = Annotated[Path, Field(json_schema_extra={"path": "input"})]
+NOTHING = Path("-")
+"""An input that need not be given, and is not."""
 OutputFolder = Annotated[Path, Field(json_schema_extra={"path": "output"})]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]

@@ -9,12 +9,15 @@ from pydantic import Field, field_validator
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import (
     BackboneChoice,
+    Choice,
     MethodChoice,
+    SourceChoice,
     TaskChoice,
     TuningChoice,
 )
 from napari_neuropretrain.config.contract import ShapeText
 from napari_neuropretrain.config.fields import (
+    NOTHING,
     Count,
     Device,
     Fraction,
@@ -22,6 +25,7 @@ from napari_neuropretrain.config.fields import (
     OutputFolder,
     Seed,
 )
+from napari_neuropretrain.config.options.sources import CohortOptions
 
 
 class FinetuneConfig(Config):
@@ -61,11 +65,11 @@ class FinetuneConfig(Config):
     """Share of the participants that choose the checkpoint and the threshold."""
     test_fraction: Fraction = 0.2
     """Share of the participants held out for the test."""
+    allow_leakage: bool = False
+    """Warn, and do not refuse, where the initial weights know someone of the test."""
     augment: bool = True
     """Flip left and right, shift by up to 2 voxels, and vary the intensity."""
     seed: Seed = 0
-    allow_leakage: bool = False
-    """Warn, and do not refuse, where the initial weights know someone of the test."""
     """Seed of splits, weights, augmentation and order."""
     device: Device = "auto"
     """auto, cpu, mps, cuda or cuda:1."""
@@ -98,10 +102,13 @@ class FinetuneConfig(Config):
 
 
 class PretrainConfig(Config):
-    """Pre-train a backbone on a cohort; fine-tuning can start from the encoder."""
+    """Pre-train a backbone; fine-tuning can start from the encoder."""
 
-    cohort: InputPath
-    """A derivatives folder, or a raw cohort, which is preprocessed first."""
+    cohort: InputPath = NOTHING
+    """A derivatives folder, or a raw cohort, which is preprocessed first; -, where
+    another source is chosen."""
+    source: SourceChoice = Field(default="cohort", validate_default=True)
+    """Where the volumes come from."""
     output: OutputFolder
     """Run folder; the encoder in it is what fine-tuning starts from."""
     method: MethodChoice = Field(default="simclr", validate_default=True)
@@ -142,3 +149,18 @@ class PretrainConfig(Config):
     """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
     overwrite: bool = False
     """Begin anew where the run folder holds a training, finished or not."""
+
+    @field_validator("source")
+    @classmethod
+    def _one_source(cls, value: Choice, info: object) -> Choice:
+        cohort = getattr(info, "data", {}).get("cohort", NOTHING)
+        if cohort != NOTHING and value.name != "cohort":
+            raise ValueError(
+                f"it excludes the cohort '{cohort}': give one of the two, and - for "
+                "the cohort where another source is chosen"
+            )
+        if cohort == NOTHING and value.options == CohortOptions():
+            raise ValueError(
+                "give a cohort, or choose another source, such as template_cohort"
+            )
+        return value

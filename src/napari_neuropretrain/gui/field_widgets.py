@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QComboBox
 
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.contract import name_shape
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.gui.path_field import make_path_widget
 
 FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
@@ -37,7 +38,8 @@ def make_widget(name: str, field: FieldInfo) -> FieldWidget:
     if catalog := _extra(field, "catalog"):
         return _catalog_widget(str(catalog), field, options)
     if field.annotation is Path:
-        default = "" if field.is_required() else str(field.default)
+        empty = field.is_required() or field.default == NOTHING
+        default = "" if empty else str(field.default)
         return make_path_widget(default, _extra(field, "path") == "output", options)
     placeholder = _extra(field, "text")
     if placeholder or is_list(field):

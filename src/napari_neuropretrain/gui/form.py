@@ -18,6 +18,7 @@ from superqt import QCollapsible
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.choice_field import ChoiceField
 from napari_neuropretrain.gui.field_widgets import (
@@ -154,7 +155,7 @@ class Form(QWidget):
         for name, widget in self.widgets.items():
             value = getattr(config, name)
             if isinstance(widget, FileEdit):
-                widget.line_edit.value = str(value)
+                widget.line_edit.value = "" if value == NOTHING else str(value)
                 continue
             if name in self.choices:
                 self.choices[name].fill(value)

@@ -53,5 +53,8 @@ class Method(Protocol):
     def loss(self, batch: PretrainBatch) -> dict[str, Tensor]:
         """Return ``"loss"``, which is optimised, and what else is worth a curve."""
 
-    def fit_labels(self, labels: Tensor) -> None:
-        """Learn from the training labels (N,) how they are scaled."""
+    def fit_labels(self, labels: Tensor, classes: int = 0) -> None:
+        """Learn from the training labels (N,) how they are scaled.
+
+        Where the labels number classes, there are so many of them, else 0.
+        """

@@ -61,7 +61,7 @@ class BackboneMethod(nn.Module, ABC):
     def check_backbone(cls, backbone: nn.Module) -> None:
         """Accept any backbone."""
 
-    def fit_labels(self, labels: Tensor) -> None:
+    def fit_labels(self, labels: Tensor, classes: int = 0) -> None:
         """Leave labels as they are."""
 
     @abstractmethod

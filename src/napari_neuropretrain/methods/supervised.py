@@ -5,6 +5,8 @@ The paper pre-trains on sex; any column of the table will do.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,6 +36,7 @@ class Supervised(nn.Module):
         super().__init__()
         self.encoder = backbone
         self.kind = options.kind
+        self.classifier: nn.Linear | None = None
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
 
@@ -41,23 +44,37 @@ class Supervised(nn.Module):
     def check_backbone(cls, backbone: nn.Module) -> None:
         """Accept any backbone."""
 
-    def fit_labels(self, labels: Tensor) -> None:
-        """Learn mean and standard deviation of the training labels (N,)."""
+    def fit_labels(self, labels: Tensor, classes: int = 0) -> None:
+        """Learn mean and deviation of the training labels (N,), or how many classes."""
+        if self.kind == "classes":
+            backbone: Any = self.encoder
+            self.classifier = nn.Linear(backbone.feature_dim, classes)
+            # The backbone's own head has one output, and no part in this.
+            backbone.get_submodule(backbone.head_name).requires_grad_(False)
         if self.kind == "regression":
             deviation = labels.std(correction=0)
             self.mean.copy_(labels.mean())
             self.deviation.copy_(deviation if deviation > 0 else torch.ones(()))
 
     def forward(self, volumes: Tensor) -> Tensor:
-        """Return the outputs (B, 1) of (B, 1, X, Y, Z)."""
+        """Return the outputs (B, 1), or (B, classes), of (B, 1, X, Y, Z)."""
+        if self.classifier is not None:
+            encoded = self.encoder.encode(volumes)  # type: ignore[operator]
+            logits: Tensor = self.classifier(encoded.features)
+            return logits
         outputs: Tensor = self.encoder(volumes)
         return outputs
 
     def loss(self, batch: PretrainBatch) -> dict[str, Tensor]:
-        """Return ``loss``; for numbers also the mean error, in their unit."""
+        """Return ``loss``; also the mean error of numbers, or the share of hits."""
         if batch.labels is None:
             raise ValueError("supervised pre-training needs the labels of the batch")
-        outputs = self(batch.volumes[0]).squeeze(1)  # (B, 1) -> (B,)
+        outputs = self(batch.volumes[0])
+        if self.kind == "classes":
+            numbers = batch.labels.to(outputs.device, torch.long)
+            hits = (outputs.argmax(1) == numbers).float().mean()
+            return {"loss": class_loss(outputs, numbers), "accuracy": hits}
+        outputs = outputs.squeeze(1)  # (B, 1) -> (B,)
         targets = batch.labels.to(outputs.device, torch.float32)
         if self.kind == "binary":
             return {"loss": binary_loss(outputs, targets)}
@@ -69,6 +86,12 @@ class Supervised(nn.Module):
 def binary_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean binary cross-entropy of logits and targets (B,) of 0 and 1."""
     return functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+@in_float32
+def class_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits (B, classes) and class numbers (B,)."""
+    return functional.cross_entropy(logits, targets)
 
 
 @in_float32

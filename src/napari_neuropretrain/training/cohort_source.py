@@ -42,7 +42,7 @@ class CohortSource:
         unpacked: UnpackedVolumes,
     ) -> None:
         self.cohort = cohort
-        self.contract = contract
+        self.contract: PreprocessingContract | None = contract
         self.shape = contract.shape
         self.ids = tuple(scan.participant for scan in cohort.scans)
         self.failures = cohort.problems
@@ -148,6 +148,17 @@ def open_cohort(options: CohortOptions, report: Report) -> CohortSource:
     for note in cohort.notes:
         report(Progress("warning", note))
     refuse_mixture(cohort)
+    return source_of(cohort, options, report)
+
+
+def source_of(cohort: Cohort, options: CohortOptions, report: Report) -> CohortSource:
+    """Turn a cohort of preprocessed scans into a source.
+
+    Raises
+    ------
+    CohortError
+        If none of them can be used.
+    """
     usable, contract, failures = _readable(cohort)
     for failure in failures:
         report(Progress("item_failed", f"{failure.item}: {failure.reason}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,6 @@ from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision
 from napari_neuropretrain.training.views import Views
 from napari_neuropretrain.training.volumes import (
-    VolumeDataset,
     ordered_loader,
     training_loader,
 )
@@ -37,7 +36,17 @@ from napari_neuropretrain.tuning.plan import Group, Plan
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.initial import load_initial_weights
 
-_FREE_TO_CHANGE = {"cohort", "output", "workers", "threads", "device", "overwrite"}
+_PLACES = {"path", "cache", "memory_gib"}
+"""Options of a source that may differ, too: data can move."""
+_FREE_TO_CHANGE = {
+    "cohort",
+    "source",
+    "output",
+    "workers",
+    "threads",
+    "device",
+    "overwrite",
+}
 """Settings that may differ when an interrupted training goes on."""
 _TRAIN_STREAM, _VALIDATION_STREAM = 1, 3
 
@@ -77,6 +86,7 @@ def pretrain(config: PretrainConfig, report: Report) -> Outcome:
     """
     checkpoints = Path(config.output) / "checkpoints"
     settings = config.model_dump(mode="json", exclude=_FREE_TO_CHANGE)
+    settings["source"] = _settings_of_source(config)
     device = find_device(config.device)
     precision = choose_precision(config.precision, device)
     kind = _check_pair(config)
@@ -101,6 +111,12 @@ def pretrain(config: PretrainConfig, report: Report) -> Outcome:
     return _outcome(path, cohort, trained)
 
 
+def _settings_of_source(config: PretrainConfig) -> dict[str, Any]:
+    """Return what decides on the volumes; the digest tells who they are."""
+    options = config.source.options.model_dump(mode="json", exclude=_PLACES)
+    return {"name": config.source.name, **options}
+
+
 def _check_pair(config: PretrainConfig) -> type[Method]:
     """Refuse a method that cannot work with the backbone, before any work."""
     kind: type[Method] = config.method.entry.load()
@@ -111,7 +127,7 @@ def _check_pair(config: PretrainConfig) -> type[Method]:
 
 def _backbone(config: PretrainConfig, cohort: PretrainCohort) -> Choice:
     """Return the chosen backbone with the shape of these volumes in its options."""
-    options = fit_to_shape(config.backbone.options, cohort.volumes.contract.shape)
+    options = fit_to_shape(config.backbone.options, cohort.source.shape)
     return config.backbone.replace(options=options)
 
 
@@ -124,7 +140,7 @@ def _method(
         load_initial_weights(network, config.initial_weights, report)
     method: nn.Module = config.method.entry.load()(config.method.options, network)
     if cohort.labels is not None:
-        cast(Method, method).fit_labels(cohort.labels_of("train"))
+        cast(Method, method).fit_labels(cohort.labels_of("train"), cohort.classes)
     return method
 
 
@@ -146,10 +162,9 @@ def _train(
     least = cast(Method, network).smallest_batch
 
     def loaders(batch_size: int) -> Loaders:
-        kept = validation
-        if len(validation) % batch_size < least:  # nothing to compare the last with
-            rest = len(validation) - len(validation) % batch_size
-            kept = VolumeDataset(validation.sources[:rest], validation.targets[:rest])
+        rest = len(validation) % batch_size
+        # Fewer would have nothing to be compared with.
+        kept = validation.first(len(validation) - rest) if rest < least else validation
         return Loaders(
             training_loader(train, batch_size, config.seed),
             ordered_loader(kept, batch_size),

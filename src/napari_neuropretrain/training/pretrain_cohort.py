@@ -1,31 +1,33 @@
-"""Who takes part in a pre-training: scans, labels where wanted, two parts."""
+"""Who takes part in a pre-training: volumes, labels where wanted, two parts."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.fields import NOTHING
+from napari_neuropretrain.config.options.sources import CohortOptions
 from napari_neuropretrain.config.trainings import PretrainConfig
-from napari_neuropretrain.data.labels import (
-    binary_labels,
-    missing_labels,
-    numeric_labels,
-)
-from napari_neuropretrain.data.participants import Cohort
+from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.splits import Part, split_participants
 from napari_neuropretrain.errors import CohortError
-from napari_neuropretrain.progress import Failure, Progress, Report
+from napari_neuropretrain.progress import Failure, Report
+from napari_neuropretrain.synthesis.source import VolumeSource
+from napari_neuropretrain.training.cohort_source import CohortSource, source_of
 from napari_neuropretrain.training.labelled_cohort import MIN_TRAINING
 from napari_neuropretrain.training.preprocessed import preprocessed_cohort
-from napari_neuropretrain.training.volumes import VolumeDataset, Volumes, load_volumes
+from napari_neuropretrain.training.source_labels import source_labels
+from napari_neuropretrain.training.source_volumes import KeptVolumes, SourceDataset
+from napari_neuropretrain.training.volumes import MEMORY_LIMIT_BYTES
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,57 +37,75 @@ class PretrainCohort:
     Parameters
     ----------
     volumes
-        Usable scans.
+        Of the whole source.
+    scans
+        Who is shown by each volume of the source.
     labels
         By scan key, in their unit; None where the method wants none.
+    classes
+        How many groups the labels number; 0 where they do not.
     parts
-        ``train`` or ``validation`` by scan key.
-    failures
-        Scans that were left out.
+        ``train`` or ``validation`` by scan key; volumes without a label are in none.
+    left_out
+        Volumes that could not be used from the start.
     """
 
-    volumes: Volumes
+    volumes: KeptVolumes
+    scans: tuple[Scan, ...]
     labels: Mapping[str, float] | None
+    classes: int
     parts: Mapping[str, Part]
-    failures: tuple[Failure, ...]
+    left_out: tuple[Failure, ...]
 
-    def dataset(self, part: Part) -> VolumeDataset:
+    @property
+    def source(self) -> VolumeSource:
+        """Where the volumes are from."""
+        return self.volumes.source
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Volumes that were left out, from the start or since."""
+        return (*self.left_out, *self.volumes.failures.values())
+
+    def indices(self, part: Part) -> list[int]:
+        """Return which volumes of the source belong to a part."""
+        return [
+            index
+            for index, scan in enumerate(self.scans)
+            if self.parts.get(scan.key) == part
+        ]
+
+    def dataset(self, part: Part) -> SourceDataset:
         """Return the volumes of one part with their labels; not a number: none."""
-        pairs = zip(self.volumes.scans, self.volumes.sources, strict=True)
-        sources = [source for scan, source in pairs if self.parts[scan.key] == part]
-        return VolumeDataset(sources, self.labels_of(part))
+        return SourceDataset(self.volumes, self.indices(part), self.labels_of(part))
 
     def labels_of(self, part: Part) -> Tensor:
         """Return the labels (N,) of one part, in the order of `dataset`."""
         known = self.labels or {}
-        return torch.tensor(
-            [
-                known.get(scan.key, math.nan)
-                for scan in self.volumes.scans
-                if self.parts[scan.key] == part
-            ]
-        )
+        keys = (self.scans[index].key for index in self.indices(part))
+        return torch.tensor([known.get(key, math.nan) for key in keys])
 
     def digest(self) -> str:
-        """Return a hash of scans, labels, parts and preprocessing; not of voxels."""
+        """Return a hash of volumes, labels, parts and preprocessing; not of voxels."""
         known = self.labels or {}
         lines = [
-            f"{scan.key} {known.get(scan.key)!r} {self.parts[scan.key]}"
-            for scan in self.volumes.scans
+            f"{scan.key} {known.get(scan.key)!r} {self.parts.get(scan.key)}"
+            for scan in self.scans
         ]
-        lines.append(self.volumes.contract.model_dump_json())
+        contract = self.source.contract
+        lines.append(contract.model_dump_json() if contract else str(self.source.shape))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def gather_cohort(
     config: PretrainConfig, smallest_batch: int, report: Report
 ) -> PretrainCohort:
-    """Preprocess where needed, read volumes and labels, and divide.
+    """Open the source, preprocess where needed, read labels, and divide.
 
     Parameters
     ----------
     config
-        Cohort, method and division.
+        Source, method and division.
     smallest_batch
         Volumes that each part needs at least.
     report
@@ -98,45 +118,58 @@ def gather_cohort(
     ContractError
         If the scans were preprocessed in different ways.
     """
-    cohort = preprocessed_cohort(
-        Path(config.cohort),
+    source = open_source(config, report)
+    scans, labels, classes = scans_of(source), None, 0
+    left_out = source.failures
+    options = config.method.options
+    if getattr(options, "label", ""):
+        known, classes, unlabelled = source_labels(source, options, report)
+        left_out = (*left_out, *unlabelled)
+        labels = {
+            scan.key: one
+            for scan, one in zip(scans, known, strict=True)
+            if not math.isnan(one)
+        }
+    people = len({one.participant for one in scans if not labels or one.key in labels})
+    if people < MIN_TRAINING + smallest_batch:
+        raise CohortError(
+            f"Pre-training needs at least {MIN_TRAINING + smallest_batch} "
+            f"participants; the source '{config.source.name}' has {people} that can "
+            "be used. Add some, or choose another source."
+        )
+    # Where little can be held back, the validation still compares some volumes.
+    fraction = max(config.validation_fraction, smallest_batch / people)
+    parts = split_participants(scans, labels, fraction, 0.0, config.seed)
+    # Some sources keep volumes by themselves.
+    keeps = hasattr(config.source.options, "memory_gib")
+    volumes = KeptVolumes(source, report, 0 if keeps else MEMORY_LIMIT_BYTES)
+    return PretrainCohort(volumes, scans, labels, classes, parts, left_out)
+
+
+def open_source(config: PretrainConfig, report: Report) -> VolumeSource:
+    """Open the chosen source; a raw cohort is preprocessed first."""
+    choice, cohort = config.source, Path(config.cohort)
+    if cohort == NOTHING:
+        source: VolumeSource = choice.entry.load()(choice.options, report)
+        return source
+    ready = preprocessed_cohort(
+        cohort,
         PreprocessingContract(shape=config.shape),
         Path(config.output) / "preprocessed",
         report,
         config.workers,
     )
-    labels, unlabelled = _read_labels(cohort, config.method.options, report)
-    scans = [one for one in cohort.scans if labels is None or one.key in labels]
-    people = len({scan.participant for scan in scans})
-    if people < MIN_TRAINING + smallest_batch:
-        raise CohortError(
-            f"Pre-training needs at least {MIN_TRAINING + smallest_batch} "
-            f"participants; '{cohort.root}' has {people} that can be used."
-        )
-    volumes = load_volumes(scans, report)
-    # Where little can be held back, the validation still compares some volumes.
-    fraction = max(config.validation_fraction, smallest_batch / people)
-    parts = split_participants(list(volumes.scans), labels, fraction, 0.0, config.seed)
-    failures = (*cohort.problems, *unlabelled, *volumes.failures)
-    return PretrainCohort(volumes, labels, parts, failures)
+    return source_of(ready, cast(CohortOptions, choice.options), report)
 
 
-def _read_labels(
-    cohort: Cohort, options: Config, report: Report
-) -> tuple[Mapping[str, float] | None, tuple[Failure, ...]]:
-    """Return labels by scan key, and the scans that should have had one."""
-    column = getattr(options, "label", "")
-    if not column:
-        return None, ()
-    labels: Mapping[str, float]
-    if getattr(options, "kind", "regression") == "binary":
-        positive, negative = options.positive, options.negative  # type: ignore
-        labels = binary_labels(cohort, column, positive, negative)
-    else:
-        labels = numeric_labels(cohort, column)
-    missing = missing_labels(cohort, column, labels)
-    empty = tuple(one for one in missing if one.reason.startswith("no value"))
-    if others := len(missing) - len(empty):
-        message = f"{others} scans belong to neither group and are left out."
-        report(Progress("warning", message))
-    return labels, empty
+def scans_of(source: VolumeSource) -> tuple[Scan, ...]:
+    """Return who is shown by each volume; a second one of a person is a session."""
+    if isinstance(source, CohortSource):
+        return source.cohort.scans
+    seen: Counter[str] = Counter()
+    scans = []
+    for name in source.ids:
+        seen[name] += 1
+        session = f"ses-{seen[name]}" if seen[name] > 1 else None
+        scans.append(Scan(name, session, Path()))
+    return tuple(scans)

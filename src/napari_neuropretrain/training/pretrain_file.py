@@ -52,7 +52,8 @@ def save_pretrained(
     target, state = target_of(encoder), encoder.cpu().state_dict()
     tensors = {name: state[name] for name in (*target.shapes, *sorted(target.counters))}
     filled = target.count(target.shapes)
-    scans, contract = cohort.volumes.scans, cohort.volumes.contract
+    contract, shape = cohort.source.contract, cohort.source.shape
+    scans = [one for one in cohort.scans if one.key in cohort.parts]
     summary = summarise_cohort(
         (one.participant, cohort.parts[one.key], one.row) for one in scans
     )
@@ -71,13 +72,13 @@ def save_pretrained(
         source=f"neuropretrain pretrain, method {config.method.name}",
         source_sha256=cohort.digest(),
         licence=licence_of(config.initial_weights) or "not stated",
-        preprocessing=describe_contract(contract),
-        shape=name_shape(contract.shape),
-        trained_on=f"{len(scans)} scans of {people} participants",
+        preprocessing=describe_contract(contract) if contract else "no MRI: z-scored",
+        shape=name_shape(shape),
+        trained_on=_trained_on(config, len(scans), people),
         contract=contract,
         cohort=summary,
-        training=settings
         earlier_cohorts=cohorts_behind(config.initial_weights),
+        training=settings
         | found
         | {"validation_loss": trained.validation_loss, "cost": asdict(trained.cost)},
         coverage={
@@ -88,6 +89,12 @@ def save_pretrained(
         parameters=filled,
     )
     return save_encoder(Path(config.output) / ENCODER, tensors, card)
+
+
+def _trained_on(config: PretrainConfig, volumes: int, people: int) -> str:
+    if config.source.name == "cohort":
+        return f"{volumes} scans of {people} participants"
+    return f"{volumes} volumes of the source {config.source.name}"
 
 
 def _part(choice: Choice) -> Part:

@@ -11,10 +11,10 @@ from torch import nn
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.estimate import (
-    NO_COHORT,
     Estimate,
     EstimateConfig,
 )
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.data.participants import Cohort, read_cohort
 from napari_neuropretrain.errors import NeuropretrainError
@@ -70,7 +70,7 @@ class Trial:
         device = find_device(config.device)
         precision = choose_precision(config.precision, device)
         torch.set_num_threads(config.threads)
-        given = config.cohort != NO_COHORT
+        given = config.cohort != NOTHING
         cohort = read_cohort(config.cohort) if given else None
         contract = self._contract(cohort)
         backbone = self._count(contract)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -129,6 +129,14 @@ def as_tensor(image: Any) -> Tensor:
     return torch.from_numpy(image).float()[None]
 
 
+class SizedDataset(Protocol):
+    """What a loader needs."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Item: ...
+
+
 class EpochOrder(Sampler[int]):
     """Shuffle in an order that follows from seed and epoch alone.
 
@@ -179,7 +187,7 @@ def epoch_seed(seed: int, epoch: int, stream: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, stream)).generate_state(1)[0])
 
 
-def training_loader(dataset: VolumeDataset, batch_size: int, seed: int) -> Loader:
+def training_loader(dataset: SizedDataset, batch_size: int, seed: int) -> Loader:
     """Shuffle anew in each epoch; its sampler is an `EpochOrder`.
 
     A last batch of a single volume is dropped: batch normalisation would see the
@@ -187,7 +195,7 @@ def training_loader(dataset: VolumeDataset, batch_size: int, seed: int) -> Loade
     """
     lone = len(dataset) > batch_size > 1 and len(dataset) % batch_size == 1
     return DataLoader(
-        dataset,
+        cast("Dataset[Item]", dataset),
         batch_size=batch_size,
         sampler=EpochOrder(len(dataset), seed),
         drop_last=lone,
@@ -196,6 +204,6 @@ def training_loader(dataset: VolumeDataset, batch_size: int, seed: int) -> Loade
     )
 
 
-def ordered_loader(dataset: VolumeDataset, batch_size: int) -> Loader:
+def ordered_loader(dataset: SizedDataset, batch_size: int) -> Loader:
     """Give every volume once, in order."""
-    return DataLoader(dataset, batch_size=batch_size)
+    return DataLoader(cast("Dataset[Item]", dataset), batch_size=batch_size)

@@ -67,8 +67,9 @@ class SupervisedOptions(ViewOptions):
 
     label: str = "sex"
     """Column of the participants table."""
-    kind: Literal["binary", "regression"] = "binary"
-    """binary for two groups, regression for a number such as age."""
+    kind: Literal["binary", "regression", "classes"] = "binary"
+    """binary for two groups, regression for a number such as age, classes for any
+    number of groups, such as the classes of video clips."""
     positive: tuple[str, ...] = ("M", "Male", "1")
     """Values of the positive group; upper and lower case are the same."""
     negative: tuple[str, ...] = ("F", "Female", "0", "2")
