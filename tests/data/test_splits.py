@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from napari_neuropretrain.data.cohort import Scan
-from napari_neuropretrain.data.splits import (
+from napari_neuropretrain.data.split_files import (
+    hash_splits,
     read_splits,
-    split_participants,
+    write_folds,
     write_splits,
 )
+from napari_neuropretrain.data.splits import fold_participants, split_participants
 from napari_neuropretrain.errors import CohortError, ConfigError
 
 
@@ -128,3 +130,90 @@ def test_files_that_are_no_division(tmp_path, text, message):
     (tmp_path / "splits.tsv").write_text(text)
     with pytest.raises(CohortError, match=message):
         read_splits(tmp_path / "splits.tsv")
+
+
+def people_of(count: int, seed: int) -> list[Scan]:
+    """Scans of people with age, sex and an uneven number of sites."""
+    random = np.random.default_rng(seed)
+    return [
+        Scan(
+            f"sub-{number:03d}",
+            None,
+            Path("x"),
+            {
+                "Age": f"{random.uniform(20, 90):.1f}",
+                "sex": "MF"[random.integers(2)],
+                "site": "AAAABBC"[random.integers(7)],
+            },
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_label_sex_and_site_are_balanced_jointly(seed):
+    scans = people_of(300, seed)
+    random = np.random.default_rng(seed)
+    labels = {scan.key: float(random.random() < 0.3) for scan in scans}
+    splits = split_participants(scans, labels, 0.2, 0.2, seed)
+    for value in (0.0, 1.0):
+        for sex in "MF":
+            for site in "ABC":
+                group = [
+                    scan.key
+                    for scan in scans
+                    if (labels[scan.key], scan.row["sex"], scan.row["site"])
+                    == (value, sex, site)
+                ]
+                for part in ("validation", "test"):
+                    given = sum(splits[key] == part for key in group)
+                    assert abs(given - 0.2 * len(group)) <= 2.5, (value, sex, site)
+    ages = np.array([float(scan.row["Age"]) for scan in scans])
+    where = np.array([splits[scan.key] for scan in scans])
+    means = [ages[where == part].mean() for part in ("train", "validation", "test")]
+    assert np.ptp(means) < 3
+
+
+def test_folds_are_even_and_every_class_is_in_each():
+    scans = people_of(53, 0)
+    labels = {scan.key: float(index % 5 == 0) for index, scan in enumerate(scans)}
+    folds = fold_participants(scans, labels, 5, seed=0)
+    counts = Counter(folds.values())
+    assert sorted(counts) == [1, 2, 3, 4, 5]
+    assert max(counts.values()) - min(counts.values()) <= 2  # one of each class
+    cases = Counter(folds[key] for key, label in labels.items() if label)
+    assert set(cases.values()) == {2, 3}
+    with pytest.raises(CohortError, match="11 participants with label 1, but 12 folds"):
+        fold_participants(scans, labels, 12, seed=0)
+
+
+def test_each_fold_is_tested_once(tmp_path):
+    scans = people_of(40, 1)
+    path = write_folds(tmp_path / "f.tsv", fold_participants(scans, None, 4, seed=0))
+    tests = [read_splits(path, fold) for fold in (1, 2, 3, 4)]
+    for one in tests:
+        assert Counter(one.values()) == {"train": 20, "validation": 10, "test": 10}
+    tested = Counter(key for one in tests for key in parts_of(one, "test"))
+    assert set(tested.values()) == {1}
+    assert len(tested) == 40
+    with pytest.raises(ConfigError, match=r"holds folds\. Say which"):
+        read_splits(path)
+    with pytest.raises(ConfigError, match="has 4 folds, not 5"):
+        read_splits(path, 5)
+
+
+def test_the_same_person_under_two_names_stays_together():
+    scans = people_of(20, 2)
+    same = {"sub-003": "sub-011", "sub-015": "sub-011"}
+    for seed in range(8):
+        splits = split_participants(scans, None, 0.2, 0.2, seed, same)
+        assert len({splits[key] for key in ("sub-003", "sub-011", "sub-015")}) == 1
+
+
+def test_the_hash_is_of_the_division_and_not_of_the_file(tmp_path):
+    splits = split_participants(scans_of(10, 2), None, 0.2, 0.2, seed=0)
+    text = write_splits(tmp_path / "a.tsv", splits).read_text().splitlines()
+    (tmp_path / "b.tsv").write_text("\n".join([text[0], *text[:0:-1]]) + "\n")
+    assert hash_splits(read_splits(tmp_path / "b.tsv")) == hash_splits(splits)
+    other = split_participants(scans_of(10, 2), None, 0.2, 0.2, seed=1)
+    assert hash_splits(other) != hash_splits(splits)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from napari_neuropretrain.config.trainings import FinetuneConfig
-from napari_neuropretrain.data.splits import read_splits
+from napari_neuropretrain.data.split_files import read_splits
 from napari_neuropretrain.errors import Cancelled, CohortError, DeviceError
 from napari_neuropretrain.evaluation.metrics import youden_threshold
 from napari_neuropretrain.progress import Progress, silent

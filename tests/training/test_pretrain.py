@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
-from napari_neuropretrain.data.splits import read_splits
+from napari_neuropretrain.data.split_files import read_splits
 from napari_neuropretrain.errors import (
     Cancelled,
     CohortError,

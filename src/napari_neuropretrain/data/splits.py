@@ -1,23 +1,17 @@
-"""Divide participants into training, validation and test, and keep the division."""
+"""Divide participants into training, validation and test, or into folds."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
-from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from napari_neuropretrain.data.cohort import Scan
-from napari_neuropretrain.data.tables import read_table
+from napari_neuropretrain.data.stratification import category_codes, stratify
 from napari_neuropretrain.errors import CohortError, ConfigError
 
 Part: TypeAlias = Literal["train", "validation", "test"]
-
-_BINS = 5
-"""Quantile bins of a numeric label; a part draws evenly from each."""
 
 
 def split_participants(
@@ -26,8 +20,12 @@ def split_participants(
     validation_fraction: float,
     test_fraction: float,
     seed: int,
+    same_person: Mapping[str, str] | None = None,
 ) -> dict[str, Part]:
     """Assign each scan to a part, never one participant to two.
+
+    The parts resemble each other in label, age, sex and site, as far as the table
+    has them (`stratify`).
 
     Parameters
     ----------
@@ -42,6 +40,9 @@ def split_participants(
         above 0 gets at least one participant, and one of each class.
     seed
         Same scans and seed, same division.
+    same_person
+        Another participant who turned out to be the same person, by participant
+        (`find_repeats`); they stay together.
 
     Returns
     -------
@@ -56,14 +57,51 @@ def split_participants(
         If there are too few participants, in all or of one class.
     """
     _check_fractions(validation_fraction, test_fraction)
+
+    def sizes(count: int, name: str) -> list[int]:
+        return _part_sizes(count, name, validation_fraction, test_fraction)
+
     used = [scan for scan in scans if labels is None or scan.key in labels]
-    people = _label_of_participants(used, labels)
-    random = np.random.default_rng(seed)
-    part_of: dict[str, Part] = {}
-    for name, members in _groups(people).items():
-        ordered = _in_quantile_order(members, people, random)
-        part_of |= _divide(name, ordered, validation_fraction, test_fraction, random)
-    return {scan.key: part_of[scan.participant] for scan in used}
+    index = _deal(used, labels, sizes, seed, same_person or {})
+    return {key: get_args(Part)[number] for key, number in index.items()}
+
+
+def fold_participants(
+    scans: Iterable[Scan],
+    labels: Mapping[str, float] | None,
+    folds: int,
+    seed: int,
+    same_person: Mapping[str, str] | None = None,
+) -> dict[str, int]:
+    """Assign each scan to a fold from 1 to `folds`, never one participant to two.
+
+    Parameters and errors are those of `split_participants`.
+    """
+
+    def sizes(count: int, name: str) -> list[int]:
+        if count < folds:
+            raise CohortError(
+                f"There are {count} participants{name}, but {folds} folds need at "
+                f"least {folds}. Take fewer folds."
+            )
+        return [count // folds + (fold < count % folds) for fold in range(folds)]
+
+    used = [scan for scan in scans if labels is None or scan.key in labels]
+    index = _deal(used, labels, sizes, seed, same_person or {})
+    return {key: number + 1 for key, number in index.items()}
+
+
+def part_of_fold(fold: int, tested: int, folds: int) -> Part:
+    """Return what a fold is for where fold `tested` is the test.
+
+    Examples
+    --------
+    >>> [part_of_fold(fold, 5, 5) for fold in (1, 2, 5)]
+    ['validation', 'train', 'test']
+    """
+    if fold == tested:
+        return "test"
+    return "validation" if fold == tested % folds + 1 else "train"
 
 
 def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
@@ -76,136 +114,59 @@ def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
         )
 
 
-def _label_of_participants(
-    scans: list[Scan], labels: Mapping[str, float] | None
-) -> dict[str, float]:
-    """Return one label per participant, sorted by name.
-
-    Of several sessions the highest counts, so that a person who became ill is a
-    positive case.
-    """
+def _deal(
+    scans: list[Scan],
+    labels: Mapping[str, float] | None,
+    sizes: Callable[[int, str], list[int]],
+    seed: int,
+    same_person: Mapping[str, str],
+) -> dict[str, int]:
+    """Return the number of the part of each scan, dealt out class by class."""
+    person_of = {
+        scan.key: same_person.get(scan.participant, scan.participant) for scan in scans
+    }
     people: dict[str, float] = {}
+    rows: dict[str, Mapping[str, str]] = {}
     for scan in sorted(scans, key=lambda scan: scan.key):
         label = 0.0 if labels is None else float(labels[scan.key])
-        people[scan.participant] = max(label, people.get(scan.participant, label))
-    return people
+        person = person_of[scan.key]
+        # Of several sessions the highest: who became ill is a positive case.
+        people[person] = max(label, people.get(person, label))
+        rows.setdefault(person, scan.row)
+    random = np.random.default_rng(seed)
+    part: dict[str, int] = {}
+    for name, members in _groups(people).items():
+        codes = category_codes(
+            [rows[one] for one in members], [people[one] for one in members]
+        )
+        found = stratify(codes, sizes(len(members), name), random)
+        part |= dict(zip(members, found.tolist(), strict=True))
+    return {key: part[person] for key, person in person_of.items()}
 
 
 def _groups(people: Mapping[str, float]) -> dict[str, list[str]]:
     """Separate the two classes; numbers, or no labels, are one group."""
     values = sorted(set(people.values()))
     if len(values) != 2:
-        return {"": list(people)}
+        return {"": sorted(people)}
     return {
-        f" with label {value:g}": [one for one in people if people[one] == value]
+        f" with label {value:g}": sorted(one for one in people if people[one] == value)
         for value in values
     }
 
 
-def _in_quantile_order(
-    members: list[str], people: Mapping[str, float], random: np.random.Generator
-) -> list[str]:
-    """Order by quantile bin of the label, at random within a bin."""
-    shuffled = [members[index] for index in random.permutation(len(members))]
-    by_label = sorted(members, key=lambda one: people[one])
-    bin_of = {one: i * _BINS // len(members) for i, one in enumerate(by_label)}
-    if len({people[one] for one in members}) == 1:
-        return shuffled
-    return sorted(shuffled, key=lambda one: bin_of[one])
-
-
-def _divide(
-    name: str,
-    ordered: list[str],
-    validation_fraction: float,
-    test_fraction: float,
-    random: np.random.Generator,
-) -> dict[str, Part]:
-    """Draw test and validation evenly along the order; the rest is for training."""
-    counts: dict[Part, int] = {
-        part: max(1, round(fraction * len(ordered))) if fraction else 0
-        for part, fraction in zip(
-            get_args(Part)[1:], (validation_fraction, test_fraction), strict=True
-        )
-    }
-    if sum(counts.values()) >= len(ordered):
-        needed = sum(counts.values()) + 1
+def _part_sizes(
+    count: int, name: str, validation_fraction: float, test_fraction: float
+) -> list[int]:
+    """Return how many go to training, validation and test."""
+    held_out = [
+        max(1, round(fraction * count)) if fraction else 0
+        for fraction in (validation_fraction, test_fraction)
+    ]
+    if sum(held_out) >= count:
         raise CohortError(
-            f"There are {len(ordered)} participants{name}, but at least {needed} are "
-            "needed for these fractions. Add participants, or set the test or "
+            f"There are {count} participants{name}, but at least {sum(held_out) + 1} "
+            "are needed for these fractions. Add participants, or set the test or "
             "validation fraction to 0."
         )
-    part_of: dict[str, Part] = dict.fromkeys(ordered, "train")
-    for part in ("test", "validation"):
-        left = [one for one in ordered if part_of[one] == "train"]
-        if counts[part]:
-            drawn = _evenly(len(left), counts[part], random)
-            part_of |= {left[index]: part for index in drawn}
-    return part_of
-
-
-def _evenly(total: int, count: int, random: np.random.Generator) -> list[int]:
-    """Return one random index from each of `count` equal stretches of `total`."""
-    edges = [step * total // count for step in range(count)] + [total]
-    return [int(random.integers(low, high)) for low, high in pairwise(edges)]
-
-
-def write_splits(path: str | os.PathLike[str], splits: Mapping[str, Part]) -> Path:
-    """Write a division as a TSV file that is either whole or not there at all.
-
-    Parameters
-    ----------
-    path
-        The file; its columns are participant_id, session_id and split.
-    splits
-        Part by scan key.
-    """
-    path = Path(path)
-    lines = ["participant_id\tsession_id\tsplit"]
-    for key, part in sorted(splits.items()):
-        participant, _, session = key.partition("_")
-        lines.append(f"{participant}\t{session or 'n/a'}\t{part}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return path
-
-
-def read_splits(path: str | os.PathLike[str]) -> dict[str, Part]:
-    """Read a division that `write_splits` wrote, or that a person made.
-
-    Raises
-    ------
-    CohortError
-        If a column is missing, a part has another name, or a participant is in
-        two parts.
-    """
-    path = Path(path)
-    splits: dict[str, Part] = {}
-    part_of: dict[str, str] = {}
-    for row in read_table(path):
-        if not {"participant_id", "split"} <= row.keys():
-            raise CohortError(
-                f"'{path}' needs the columns 'participant_id' and 'split'; it has "
-                f"{', '.join(repr(name) for name in row)}."
-            )
-        participant, session, part = _read_row(path, row)
-        if part_of.setdefault(participant, part) != part:
-            raise CohortError(
-                f"'{path}' puts {participant} into '{part_of[participant]}' and into "
-                f"'{part}'. Keep all sessions of a participant in one part."
-            )
-        splits[f"{participant}_{session}" if session else participant] = part
-    return splits
-
-
-def _read_row(path: Path, row: Mapping[str, str]) -> tuple[str, str, Part]:
-    participant, part = row["participant_id"], row["split"]
-    session = row.get("session_id", "")
-    if part not in get_args(Part):
-        raise CohortError(
-            f"'{path}' gives {participant} the split '{part}'; allowed are "
-            f"{', '.join(get_args(Part))}."
-        )
-    return participant, "" if session == "n/a" else session, cast("Part", part)
+    return [count - sum(held_out), *held_out]

@@ -12,7 +12,7 @@ from torch import nn
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.config.trainings import FinetuneConfig
-from napari_neuropretrain.data.splits import write_splits
+from napari_neuropretrain.data.split_files import write_splits
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.callbacks import ReportProgress

@@ -14,7 +14,7 @@ from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.config.options.views import ViewOptions
 from napari_neuropretrain.config.trainings import PretrainConfig
-from napari_neuropretrain.data.splits import write_splits
+from napari_neuropretrain.data.split_files import write_splits
 from napari_neuropretrain.methods.batch import Method
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.training.callbacks import ReportProgress
