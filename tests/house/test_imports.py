@@ -41,8 +41,8 @@ ALLOWED = {
     "methods": {"errors", "config", "backbone"},
     "tuning": {"errors", "config", "backbone"},
     "tasks": {"errors", "config"},
-    "synthesis": BASE | {"data"},
-    "preprocessing": BASE | {"data", "synthesis", "process_settings", ""},
+    "synthesis": BASE | {"data", "weights"},
+    "preprocessing": BASE | {"data", "synthesis", "weights", "process_settings", ""},
     "training": BASE
     | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
     | {"methods"}

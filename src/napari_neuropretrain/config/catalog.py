@@ -25,6 +25,7 @@ from napari_neuropretrain.config.options.methods import (
 from napari_neuropretrain.config.options.sources import (
     CohortOptions,
     LabelMapsOptions,
+    LatentDiffusionOptions,
     TemplateCohortOptions,
     VideoOptions,
 )
@@ -236,6 +237,12 @@ SOURCES.register(
     "Synthetic T1s from label maps, with planted atrophy",
     LabelMapsOptions,
     _ROOT + "synthesis.label_source:open_label_maps",
+)
+SOURCES.register(
+    "latent_diffusion",
+    "T1s drawn by MONAI's latent diffusion model of UK Biobank",
+    LatentDiffusionOptions,
+    _ROOT + "preprocessing.latent_source:open_latent_diffusion",
 )
 SOURCES.register(
     "video",

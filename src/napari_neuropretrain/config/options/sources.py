@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.contract import ShapeText
+from napari_neuropretrain.config.fields import Device
 
 InputPath = Annotated[Path, Field(json_schema_extra={"path": "input"})]
+Share = Annotated[float, Field(ge=0, le=1)]
+UkbAge = Annotated[float, Field(ge=44, le=82)]
 
 
 class TemplateCohortOptions(Config):
@@ -78,3 +81,52 @@ class LabelMapsOptions(TemplateCohortOptions):
     """How far hippocampus and amygdala shrink in complete "AD", in mm."""
     pd_shrink_mm: Annotated[float, Field(ge=0, le=4)] = 2.0
     """How far putamen and caudate shrink in complete "PD", in mm."""
+
+
+class LatentDiffusionOptions(Config):
+    """T1s drawn by MONAI's latent diffusion model of UK Biobank brains."""
+
+    path: InputPath = Path("brain_image_synthesis_latent_diffusion_model")
+    """Folder of the bundle: ``configs`` and ``models`` with both files of weights."""
+    participants: Annotated[int, Field(ge=2, le=100_000)] = 24
+    """Number of volumes."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Seed of the conditions and of the noise."""
+    youngest: UkbAge = 44.0
+    """Lowest age that is drawn, in years; the model knows 44 to 82."""
+    oldest: UkbAge = 82.0
+    """Highest age that is drawn, in years."""
+    smallest_ventricles: Share = 0.0
+    """Lowest volume of the ventricles, as a share of the range in UK Biobank."""
+    largest_ventricles: Share = 1.0
+    """Highest volume of the ventricles, as a share of the range in UK Biobank."""
+    smallest_brain: Share = 0.0
+    """Lowest volume of the brain, as a share of the range in UK Biobank."""
+    largest_brain: Share = 1.0
+    """Highest volume of the brain, as a share of the range in UK Biobank."""
+    steps: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Denoising steps (DDIM); the bundle takes 50."""
+    spacing_mm: Annotated[float, Field(ge=1, le=4)] = 2.0
+    """Voxel size in mm."""
+    shape: ShapeText = (80, 80, 80)
+    """Voxels of the volumes."""
+    device: Device = "auto"
+    """auto, cpu, mps, cuda or cuda:1."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """CPU threads for the brain mask and the bias field."""
+    memory_gib: Annotated[float, Field(ge=0, le=4096)] = 2.0
+    """Memory for volumes that were drawn once; the others are drawn again."""
+    cache: str = ""
+    """Folder for drawn volumes, so that none is drawn twice; empty: none."""
+
+    @field_validator("oldest", "largest_ventricles", "largest_brain")
+    @classmethod
+    def _not_below_the_lowest(cls, value: float, info: ValidationInfo) -> float:
+        lowest = {
+            "oldest": "youngest",
+            "largest_ventricles": "smallest_ventricles",
+            "largest_brain": "smallest_brain",
+        }[str(info.field_name)]
+        if value < info.data.get(lowest, value):
+            raise ValueError(f"must be at least {lowest} ({info.data[lowest]:g})")
+        return value
