@@ -135,6 +135,15 @@ class PretrainConfig(Config):
     """Stop after so many epochs without a better validation loss."""
     validation_fraction: Fraction = 0.1
     """Share of the participants that choose the checkpoint."""
+    probe: Literal["linear", "knn", "none"] = "linear"
+    """What reads labels from the features, to see whether it learns: ridge
+    regression, or nearest neighbours; it changes nothing."""
+    probe_labels: tuple[str, ...] = ("age", "sex")
+    """Labels to read; those that the source does not have are left out."""
+    probe_every: Annotated[int, Field(ge=1, le=100_000)] = 5
+    """Epochs between two probes; the first and the last one always have one."""
+    probe_volumes: Annotated[int, Field(ge=4, le=100_000)] = 256
+    """Training volumes whose features a probe learns from."""
     seed: Seed = 0
     """Seed of division, weights, views, masks and order."""
     device: Device = "auto"

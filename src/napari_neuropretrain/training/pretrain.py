@@ -22,6 +22,7 @@ from napari_neuropretrain.training.collapse import feature_rank
 from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule
+from napari_neuropretrain.training.online_probe import make_probe
 from napari_neuropretrain.training.pretrain_cohort import PretrainCohort, gather_cohort
 from napari_neuropretrain.training.pretrain_file import save_pretrained
 from napari_neuropretrain.training.pretrain_module import DrawBatch, PretrainModule
@@ -46,6 +47,10 @@ _FREE_TO_CHANGE = {
     "threads",
     "device",
     "overwrite",
+    "probe",
+    "probe_labels",
+    "probe_every",
+    "probe_volumes",
 }
 """Settings that may differ when an interrupted training goes on."""
 _TRAIN_STREAM, _VALIDATION_STREAM = 1, 3
@@ -155,7 +160,8 @@ def _train(
     plan = Plan(network, [Group("all", learning)])
     train, validation = cohort.dataset("train"), cohort.dataset("validation")
     schedule = _schedule(config, len(train))
-    module = PretrainModule(plan, schedule, *_draws(config, network, cohort))
+    draws, probe = _draws(config, network, cohort), make_probe(config, cohort, report)
+    module = PretrainModule(plan, schedule, *draws, probe, config.epochs)
     message = f"{len(train)} training and {len(validation)} validation scans"
     report(Progress("step", f"Pre-training on {fitting.device}: {message}"))
     reporter = ReportProgress(report, _judge_features, config.epochs)

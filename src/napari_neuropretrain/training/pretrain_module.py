@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from napari_neuropretrain.methods.batch import Method, PretrainBatch
 from napari_neuropretrain.training.collapse import feature_spread
 from napari_neuropretrain.training.module import LearningModule, Schedule
+from napari_neuropretrain.training.online_probe import OnlineProbe
 from napari_neuropretrain.training.views import Views
 from napari_neuropretrain.training.volumes import epoch_seed
 from napari_neuropretrain.tuning.plan import Plan
@@ -67,6 +68,10 @@ class PretrainModule(LearningModule):
     train, validation
         Draw views; those of the validation are the same in each epoch, so that its
         losses can be compared.
+    probe
+        Reads labels from the features; None: nothing does.
+    epochs
+        Of the whole training.
     """
 
     def __init__(
@@ -75,10 +80,14 @@ class PretrainModule(LearningModule):
         schedule: Schedule,
         train: DrawBatch,
         validation: DrawBatch,
+        probe: OnlineProbe | None = None,
+        epochs: int = 0,
     ) -> None:
         super().__init__(plan, schedule, train)
         self.train_draws = train
         self.validation_draws = validation
+        self.probe = probe
+        self.epochs = epochs
         self._parts: list[tuple[int, dict[str, Tensor]]] = []
         self._features: list[Tensor] = []
         self._values: dict[str, float] = {}
@@ -123,7 +132,9 @@ class PretrainModule(LearningModule):
         self.validation_logits = torch.cat(self._features)
         self._values = {f"validation_{name}": one for name, one in means.items()}
         self._values["feature_spread"] = feature_spread(self.validation_logits)
+        if self.probe is not None and self.probe.due(self.epoch, self.epochs):
+            self._values |= self.probe.read(self.method.encoder, self.validation_logits)
 
     def epoch_values(self) -> Mapping[str, float]:
-        """Return the parts of the validation loss, and the spread of the features."""
+        """Return parts of the validation loss, spread of the features, and probes."""
         return {name: round(value, 5) for name, value in self._values.items()}
