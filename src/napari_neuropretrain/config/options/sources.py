@@ -23,7 +23,7 @@ class TemplateCohortOptions(Config):
     """Number of participants."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seed of everything that is drawn."""
-    spacing_mm: Annotated[float, Field(ge=1, le=4)] = 2.0
+    spacing_mm: Annotated[float, Field(ge=1, le=8)] = 2.0
     """Voxel size in mm."""
     shape: ShapeText = (80, 80, 80)
     """Voxels of the volumes."""
@@ -106,7 +106,7 @@ class LatentDiffusionOptions(Config):
     """Highest volume of the brain, as a share of the range in UK Biobank."""
     steps: Annotated[int, Field(ge=1, le=1000)] = 50
     """Denoising steps (DDIM); the bundle takes 50."""
-    spacing_mm: Annotated[float, Field(ge=1, le=4)] = 2.0
+    spacing_mm: Annotated[float, Field(ge=1, le=8)] = 2.0
     """Voxel size in mm."""
     shape: ShapeText = (80, 80, 80)
     """Voxels of the volumes."""
