@@ -65,8 +65,16 @@ class FinetuneConfig(Config):
     """Share of the participants that choose the checkpoint and the threshold."""
     test_fraction: Fraction = 0.2
     """Share of the participants held out for the test."""
+    splits: InputPath = NOTHING
+    """A split file that says who is in which part; -, to divide by the fractions."""
+    fold: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Fold of the split file to test on, from 1; 0 where it has no folds."""
+    find_repeats: bool = True
+    """Compare the volumes: one person under two names must not be in two parts."""
     allow_leakage: bool = False
-    """Warn, and do not refuse, where the initial weights know someone of the test."""
+    """Warn, and do not refuse, where someone of the test was learned from before."""
+    shuffle_labels: bool = False
+    """Self-test: learn from shuffled labels; the test must then come out at chance."""
     augment: bool = True
     """Flip left and right, shift by up to 2 voxels, and vary the intensity."""
     seed: Seed = 0

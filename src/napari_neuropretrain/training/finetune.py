@@ -37,6 +37,7 @@ from napari_neuropretrain.weights.initial import load_initial_weights
 _FREE_TO_CHANGE = {
     "cohort",
     "output",
+    "splits",
     "workers",
     "threads",
     "device",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_neuropretrain.data.labels import missing_labels
@@ -59,11 +59,12 @@ def read_labels(cohort: Cohort, task: Task, column: str, report: Report) -> Labe
 
 
 def divide(
-    scans: list[Scan],
+    scans: Sequence[Scan],
     labels: Mapping[str, float],
     task: Task,
     fractions: tuple[float, float],
     seed: int,
+    same_person: Mapping[str, str] | None = None,
 ) -> dict[str, Part]:
     """Divide by participant into train, validation and test.
 
@@ -79,6 +80,8 @@ def divide(
         Share of the participants for validation and for test.
     seed
         Same scans and seed, same division.
+    same_person
+        As for `split_participants`.
 
     Raises
     ------
@@ -86,7 +89,24 @@ def divide(
         If a part is empty, lacks a group, or too few are left to train on; says
         how many there are.
     """
-    parts = split_participants(scans, labels, *fractions, seed)
+    parts = split_participants(scans, labels, *fractions, seed, same_person)
+    check_parts(scans, labels, parts, task)
+    return parts
+
+
+def check_parts(
+    scans: Sequence[Scan],
+    labels: Mapping[str, float],
+    parts: Mapping[str, Part],
+    task: Task,
+) -> None:
+    """Refuse a division that cannot be trained, chosen or tested with.
+
+    Raises
+    ------
+    CohortError
+        As for `divide`.
+    """
     people: dict[Part, dict[str, float]] = {part: {} for part in PARTS}
     for scan in scans:
         people[parts[scan.key]][scan.participant] = labels[scan.key]
@@ -98,9 +118,8 @@ def divide(
     if problem:
         raise CohortError(
             f"{problem}. The participants are divided so: {counts}. Add participants, "
-            "or change validation_fraction and test_fraction."
+            "or change validation_fraction and test_fraction, or the split file."
         )
-    return parts
 
 
 def _problem(people: Mapping[Part, Mapping[str, float]], task: Task) -> str:

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.trainings import FinetuneConfig
+from napari_neuropretrain.data.split_files import hash_splits
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.fit import Fit
 from napari_neuropretrain.training.results import (
@@ -60,10 +62,11 @@ def finish_training(
     report
         Hears of the results.
     """
-    output, cost = Path(config.output), {"cost": asdict(trained.cost)}
+    output = Path(config.output)
+    found = {"splits": _citation(config, study), "cost": asdict(trained.cost)}
     scored = _score(task, network, study, device, trained.pace.batch_size, report)
     metrics, threshold = judge(scored, task)
-    write_metrics(output / "metrics.json", metrics | cost)
+    write_metrics(output / "metrics.json", metrics | found)
     write_predictions(output / "predictions.tsv", scored, task, threshold)
     card = _card(config, backbone, task, study, metrics, threshold, trained)
     model = save_model(output, network.cpu(), card)
@@ -101,7 +104,7 @@ def _card(
 ) -> ModelCard:
     scans = study.volumes.scans
     rows = [(one.participant, study.parts[one.key], one.row) for one in scans]
-    skipped = {"cohort", "output", "task", "backbone", "label", "overwrite"}
+    skipped = {"cohort", "output", "task", "backbone", "label", "overwrite", "splits"}
     settings = config.model_dump(mode="json", exclude=skipped)
     found = {
         "best_epoch": trained.best_epoch,
@@ -122,9 +125,18 @@ def _card(
         threshold=threshold,
         label_mean=study.scale.mean,
         label_sd=study.scale.sd,
-        training=settings | found | {"cost": asdict(trained.cost)},
+        training=settings
+        | found
+        | {"splits": _citation(config, study), "cost": asdict(trained.cost)},
         licence=licence_of(config.initial_weights),
     )
+
+
+def _citation(config: FinetuneConfig, study: Study) -> dict[str, str | int]:
+    """Say which division was used; the hash is of ``splits.tsv`` of the run folder."""
+    given = config.splits != NOTHING
+    file = config.splits.name if given else "divided by fractions and seed"
+    return {"file": file, "fold": config.fold, "sha256": hash_splits(study.parts)}
 
 
 def _part(choice: Choice) -> CatalogPart:

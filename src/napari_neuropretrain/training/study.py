@@ -14,9 +14,15 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.splits import Part
 from napari_neuropretrain.evaluation.metrics import roc_auc
-from napari_neuropretrain.progress import Failure, Report
+from napari_neuropretrain.progress import Failure, Report, silent
 from napari_neuropretrain.training.callbacks import Metric
-from napari_neuropretrain.training.labelled_cohort import divide, read_labels
+from napari_neuropretrain.training.division import (
+    divide_by,
+    keep_together,
+    repeated_people,
+    shuffle_labels,
+)
+from napari_neuropretrain.training.labelled_cohort import read_labels
 from napari_neuropretrain.training.preprocessed import preprocessed_cohort
 from napari_neuropretrain.training.task import Scale, Task
 from napari_neuropretrain.training.volumes import VolumeDataset, Volumes, load_volumes
@@ -74,6 +80,8 @@ def gather_study(config: FinetuneConfig, task: Task, report: Report) -> Study:
     ------
     CohortError
         If labels are missing or there are too few participants.
+    LeakageError
+        If the split file puts one person into two parts.
     ContractError
         If the scans were preprocessed in different ways.
     """
@@ -87,15 +95,33 @@ def gather_study(config: FinetuneConfig, task: Task, report: Report) -> Study:
     labels = read_labels(cohort, task, config.label or task.options.label, report)
     labelled = [scan for scan in cohort.scans if scan.key in labels.values]
     # Before the volumes are read: too few participants is soon said.
-    fractions = (config.validation_fraction, config.test_fraction)
-    divide(labelled, labels.values, task, fractions, config.seed)
-    volumes = load_volumes(labelled, report)
-    kept = list(volumes.scans)
-    parts = divide(kept, labels.values, task, fractions, config.seed)
-    train = [labels.values[one.key] for one in kept if parts[one.key] == "train"]
+    first = divide_by(config, labelled, labels.values, task, report)
+    volumes = load_volumes([scan for scan in labelled if scan.key in first], report)
     failures = (*cohort.problems, *labels.failures, *volumes.failures)
+    parts = _final_parts(config, volumes, labels.values, task, report)
+    values = labels.values
+    if config.shuffle_labels:
+        values = shuffle_labels(volumes.scans, values, parts, config.seed)
+    train = [values[one.key] for one in volumes.scans if parts[one.key] == "train"]
     scale = task.fit_scale(torch.tensor(train))
-    return Study(volumes, labels.values, parts, scale, failures)
+    return Study(volumes, values, parts, scale, failures)
+
+
+def _final_parts(
+    config: FinetuneConfig,
+    volumes: Volumes,
+    labels: Mapping[str, float],
+    task: Task,
+    report: Report,
+) -> dict[str, Part]:
+    """Divide the scans that could be read; one person is in one part."""
+    scans = volumes.scans
+    if not config.find_repeats:
+        return divide_by(config, scans, labels, task, silent)
+    pairs = repeated_people(volumes, report)
+    parts = divide_by(config, scans, labels, task, silent)
+    same = keep_together(config, pairs, parts, report)
+    return divide_by(config, scans, labels, task, silent, same) if same else parts
 
 
 def validation_metric(task: Task, study: Study) -> Metric:

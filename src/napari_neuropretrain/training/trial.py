@@ -24,12 +24,9 @@ from napari_neuropretrain.preprocessing.derivatives import (
 )
 from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.progress import Progress
+from napari_neuropretrain.training.division import divide_by
 from napari_neuropretrain.training.estimate import say
-from napari_neuropretrain.training.labelled_cohort import (
-    PARTS,
-    divide,
-    read_labels,
-)
+from napari_neuropretrain.training.labelled_cohort import PARTS, read_labels
 from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.preprocessed import (
     refuse_mixture,
@@ -139,9 +136,9 @@ class Trial:
         column = config.label or task.options.label
         labels = read_labels(cohort, task, column, self._hear)
         scans = [scan for scan in cohort.scans if scan.key in labels.values]
-        fractions = (config.validation_fraction, config.test_fraction)
-        parts = divide(scans, labels.values, task, fractions, config.seed)
-        check_leakage(scans, parts, config, self._hear)
+        parts = divide_by(config, scans, labels.values, task, self._hear)
+        listed = [scan for scan in scans if scan.key in parts]
+        check_leakage(listed, parts, config, self._hear)
         raw = len(cohort.scans) if cohort.kind != "preprocessed" else 0
         given = list(parts.values())
         counts = {part: given.count(part) for part in PARTS}
