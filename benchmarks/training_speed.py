@@ -27,16 +27,14 @@ from napari_neuropretrain.config.catalog import BACKBONES, TUNINGS
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.progress import silent
+from napari_neuropretrain.training.batches import ordered_loader, training_loader
 from napari_neuropretrain.training.callbacks import ReportProgress
+from napari_neuropretrain.training.distributed import alone
 from napari_neuropretrain.training.fit import FitSettings, Loaders, fit
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule, TaskModule
 from napari_neuropretrain.training.speed import choose_precision
-from napari_neuropretrain.training.volumes import (
-    VolumeDataset,
-    ordered_loader,
-    training_loader,
-)
+from napari_neuropretrain.training.volumes import VolumeDataset
 from napari_neuropretrain.weights.device import find_device
 
 TASK: Any = SimpleNamespace(loss=functional.l1_loss)
@@ -165,7 +163,6 @@ class Stopwatch(ReportProgress):
         self.seconds: list[float] = []
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        super().on_train_epoch_start(trainer, pl_module)
         self.epoch_began = seconds(self.device)
 
     def on_train_batch_end(self, *given: Any) -> None:
@@ -193,7 +190,7 @@ def our_loop(name: str, given: argparse.Namespace, device: torch.device) -> floa
             epochs=2,
             patience=9,
             pace=Pace(given.batch_size),
-            device=device,
+            processes=alone(device),
             precision=choose_precision(given.precision, device),
         )
 

@@ -18,6 +18,7 @@ LIGHT = {
     "resources",
     "runs",
     "process_settings",
+    "ranks",
     "cli",
     "gui",
 }
@@ -31,9 +32,10 @@ ALLOWED = {
     "errors": set(),
     "progress": {"errors"},
     "process_settings": set(),
+    "ranks": {"errors"},
     "resources": {"errors"},
     "config": {"errors"},
-    "runs": {"errors", "progress", "config", ""},
+    "runs": {"errors", "progress", "config", "ranks", ""},
     "data": BASE,
     "backbone": set(),
     "backbones": {"errors", "config", "backbone"},
@@ -46,7 +48,7 @@ ALLOWED = {
     "training": BASE
     | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
     | {"methods"}
-    | {"process_settings", "synthesis"},
+    | {"process_settings", "synthesis", "ranks"},
     "evaluation": BASE | {"data", "weights", "training"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE

@@ -15,14 +15,10 @@ from napari_neuropretrain.data.participants import Scan, read_cohort
 from napari_neuropretrain.errors import ContractError, NeuropretrainError
 from napari_neuropretrain.progress import silent
 from napari_neuropretrain.training.augmentations import Augmentation, shift_volume
+from napari_neuropretrain.training.batches import ordered_loader, training_loader
 from napari_neuropretrain.training.callbacks import ReportProgress, settle
 from napari_neuropretrain.training.module import start_head
-from napari_neuropretrain.training.volumes import (
-    VolumeDataset,
-    load_volumes,
-    ordered_loader,
-    training_loader,
-)
+from napari_neuropretrain.training.volumes import VolumeDataset, load_volumes
 
 
 def test_a_shift_moves_and_fills_with_zero() -> None:

@@ -16,3 +16,9 @@ NOTHING = Path("-")
 """An input that need not be given, and is not."""
 OutputFolder = Annotated[Path, Field(json_schema_extra={"path": "output"})]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+
+Devices = Annotated[int, Field(ge=1, le=64)]
+Nodes = Annotated[int, Field(ge=1, le=1024)]
+Minutes = Annotated[float, Field(ge=0, le=1440)]
+Decay = Annotated[float, Field(ge=0, le=0.9999)]
+GradientNorm = Annotated[float, Field(ge=0, le=1000)]

@@ -19,9 +19,14 @@ from napari_neuropretrain.config.contract import ShapeText
 from napari_neuropretrain.config.fields import (
     NOTHING,
     Count,
+    Decay,
     Device,
+    Devices,
     Fraction,
+    GradientNorm,
     InputPath,
+    Minutes,
+    Nodes,
     OutputFolder,
     Seed,
 )
@@ -59,6 +64,11 @@ class FinetuneConfig(Config):
     """Weight decay of AdamW."""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 2
     """Epochs over which the learning rate rises; then it falls as a cosine."""
+    clip: GradientNorm = 0.0
+    """Largest norm of the gradients of an update; 0: any."""
+    ema: Decay = 0.0
+    """Average the weights over the training with this decay, for example 0.999, and
+    validate and save the average; 0: off."""
     patience: Annotated[int, Field(ge=1, le=10_000)] = 30
     """Stop after so many epochs without a better validation loss."""
     validation_fraction: Fraction = 0.15
@@ -81,6 +91,10 @@ class FinetuneConfig(Config):
     """Seed of splits, weights, augmentation and order."""
     device: Device = "auto"
     """auto, cpu, mps, cuda or cuda:1."""
+    devices: Devices = 1
+    """Devices on each machine that train together; they divide batch_size."""
+    nodes: Nodes = 1
+    """Machines; more than one are started by torchrun or srun."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
     channels_last: bool = False
@@ -95,6 +109,8 @@ class FinetuneConfig(Config):
     """CPU threads for training."""
     shape: ShapeText = (80, 80, 80)
     """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
+    checkpoint_minutes: Minutes = 10.0
+    """Minutes between checkpoints within an epoch; 0: only at the end of epochs."""
     overwrite: bool = False
     """Begin anew where the run folder holds a training, finished or not."""
 
@@ -139,6 +155,11 @@ class PretrainConfig(Config):
     """Weight decay of AdamW."""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 10
     """Epochs over which the learning rate rises; then it falls as a cosine."""
+    clip: GradientNorm = 0.0
+    """Largest norm of the gradients of an update; 0: any."""
+    ema: Decay = 0.0
+    """Average the weights over the training with this decay, for example 0.999, and
+    validate and save the average; 0: off."""
     patience: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Stop after so many epochs without a better validation loss."""
     validation_fraction: Fraction = 0.1
@@ -156,6 +177,10 @@ class PretrainConfig(Config):
     """Seed of division, weights, views, masks and order."""
     device: Device = "auto"
     """auto, cpu, mps, cuda or cuda:1."""
+    devices: Devices = 1
+    """Devices on each machine that train together; they divide batch_size."""
+    nodes: Nodes = 1
+    """Machines; more than one are started by torchrun or srun."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
     workers: Count = 1
@@ -164,6 +189,8 @@ class PretrainConfig(Config):
     """CPU threads for training."""
     shape: ShapeText = (80, 80, 80)
     """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
+    checkpoint_minutes: Minutes = 10.0
+    """Minutes between checkpoints within an epoch; 0: only at the end of epochs."""
     overwrite: bool = False
     """Begin anew where the run folder holds a training, finished or not."""
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_neuropretrain.methods.gather import rand_rows
+
 Triple = tuple[int, int, int]
 
 
@@ -39,7 +41,7 @@ def draw_mask(
     """
     cells = math.prod(grid)
     hidden = min(max(round(ratio * cells), 1), cells - 1)
-    order = torch.rand(count, cells, generator=generator).argsort(dim=1)
+    order = rand_rows(count, cells, generator=generator).argsort(dim=1)
     return (order.argsort(dim=1) < hidden).view(count, *grid)
 
 
@@ -108,6 +110,23 @@ def normalise_blocks(volumes: Tensor, block: Triple) -> Tensor:
     return join_patches(
         (patches - mean) / (variance + 1e-6).sqrt(), block, _size(volumes)
     )
+
+
+def restore_blocks(normalised: Tensor, volumes: Tensor, block: Triple) -> Tensor:
+    """Undo `normalise_blocks` with mean and deviation of the blocks of `volumes`.
+
+    Examples
+    --------
+    >>> volumes = torch.rand(2, 1, 4, 4, 6)
+    >>> block = (2, 2, 3)
+    >>> again = restore_blocks(normalise_blocks(volumes, block), volumes, block)
+    >>> torch.allclose(again, volumes, atol=1e-6)
+    True
+    """
+    patches = cut_patches(volumes, block)
+    mean, variance = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
+    scaled = cut_patches(normalised, block) * (variance + 1e-6).sqrt() + mean
+    return join_patches(scaled, block, _size(volumes))
 
 
 def masked_mean(errors: Tensor, mask: Tensor) -> Tensor:

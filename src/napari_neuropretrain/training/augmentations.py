@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_neuropretrain.training.volumes import epoch_seed
+from napari_neuropretrain.methods.gather import (
+    RowGenerator,
+    rand_rows,
+    randint_rows,
+)
+from napari_neuropretrain.training.batches import epoch_seed
 
 
 class Augmentation:
@@ -37,7 +42,8 @@ class Augmentation:
         max_offset: float = 0.1,
     ) -> None:
         self.seed = seed
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = RowGenerator()
+        self.generator.manual_seed(seed)
         self.flip_probability = flip_probability
         self.max_shift = max_shift
         self.max_scale = max_scale
@@ -49,10 +55,10 @@ class Augmentation:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return changed copies of images (B, 1, X, Y, Z)."""
-        count = images.shape[0]
-        flips = torch.rand(count, generator=self.generator) < self.flip_probability
+        count, generator = images.shape[0], self.generator
+        flips = rand_rows(count, generator=generator) < self.flip_probability
         reach = 2 * self.max_shift + 1
-        shifts = torch.randint(0, reach, (count, 3), generator=self.generator)
+        shifts = randint_rows(reach, count, 3, generator=generator)
         shifted = torch.stack(
             [
                 shift_volume(image.flip(1) if flip else image, shift)
@@ -64,8 +70,8 @@ class Augmentation:
         return self._vary_intensity(shifted)
 
     def _vary_intensity(self, images: Tensor) -> Tensor:
-        draw = 2 * torch.rand(2, images.shape[0], generator=self.generator) - 1
-        scale, offset = draw.to(images.device).reshape(2, -1, 1, 1, 1, 1)
+        draw = 2 * rand_rows(len(images), 2, generator=self.generator) - 1
+        scale, offset = draw.T.to(images.device).reshape(2, -1, 1, 1, 1, 1)
         brain = images != 0
         changed = images * (1 + self.max_scale * scale) + self.max_offset * offset
         return torch.where(brain, changed, images)

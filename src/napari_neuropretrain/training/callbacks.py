@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
+from napari_neuropretrain.training.batches import EpochBatches, epoch_seed
 from napari_neuropretrain.training.module import LearningModule
-from napari_neuropretrain.training.volumes import EpochOrder, epoch_seed
+from napari_neuropretrain.training.resume import State
 from napari_neuropretrain.tuning.plan import is_frozen
 
 STATISTICS_VOLUMES = 48
@@ -30,21 +31,45 @@ class BeginEpoch(lightning.Callback):
 
     Parameters
     ----------
-    order
-        Of the training volumes.
+    batches
+        Of the training.
+    seed
+        Of all that is drawn.
+    start
+        The state to go on from; in the middle of an epoch it has a position.
     """
 
-    def __init__(self, order: EpochOrder) -> None:
-        self._order = order
+    def __init__(self, batches: EpochBatches, seed: int, start: State) -> None:
+        self._batches = batches
+        self._seed = seed
+        self._start = start
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Apply the plan and set the seeds."""
+        """Apply the plan, and set the seeds or what was drawn with them."""
         module: LearningModule = pl_module
-        module.plan.begin(module.epoch)
-        self._order.begin(module.epoch)
-        torch.manual_seed(epoch_seed(self._order.seed, module.epoch, 2))
-        if module.augment is not None:
-            module.augment.begin(module.epoch)
+        again = module.epoch == self._start["epoch"]
+        position = self._start.get("position", 0) if again else 0
+        self._batches.begin(module.epoch, position)
+        module.begin_epoch(self._batches.shares(), trainer.accumulate_grad_batches)
+        rank = self._batches.ranks.rank
+        # Dropout should differ between processes; the rest is drawn alike in all.
+        stream = 2 if rank == 0 else 100 + rank
+        torch.manual_seed(epoch_seed(self._seed, module.epoch, stream))
+        if position:
+            states = self._start["random"]
+            alike = {"augment": states[0].get("augment")} if states[0] else {}
+            module.set_random_state(states[rank] if rank < len(states) else alike)
+            module.losses = list(self._start["losses"].to(module.device))
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember the loss."""
+        pl_module.losses.append(outputs["mean"])
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Count batches from the beginning again; Lightning asks before the start."""
+        self._batches.begin(pl_module.epoch + 1)
 
 
 class ReportProgress(lightning.Callback):
@@ -66,7 +91,6 @@ class ReportProgress(lightning.Callback):
         self.metric = metric
         self.epochs = epochs
         self.best_loss = math.inf
-        self._losses: list[Tensor] = []
         self._began = self._last = time.monotonic()
         self._share_before = 0.0
 
@@ -75,16 +99,11 @@ class ReportProgress(lightning.Callback):
         self._began = time.monotonic()
         self._share_before = pl_module.first_epoch / self.epochs
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Forget the losses of the epoch before."""
-        self._losses.clear()
-
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Report a step, at most every half second."""
         loss: Tensor = outputs["mean"]
-        self._losses.append(loss)
         waiting = time.monotonic() - self._last < _STEP_REPORT_S
         # Reading a number makes the GPU wait; on the CPU it costs nothing.
         if waiting and loss.device.type != "cpu":
@@ -93,8 +112,10 @@ class ReportProgress(lightning.Callback):
         if waiting:
             return
         self._last = time.monotonic()
-        batches = trainer.num_training_batches
-        done, total = pl_module.epoch * batches + batch_idx + 1, batches * self.epochs
+        left = trainer.num_training_batches - batch_idx - 1
+        batches = len(pl_module.losses) + left  # of the epoch
+        done = pl_module.epoch * batches + len(pl_module.losses)
+        total = batches * self.epochs
         values = {
             "epoch": pl_module.epoch + 1,
             "loss": round(float(loss), 5),
@@ -110,7 +131,7 @@ class ReportProgress(lightning.Callback):
         name, value = self.metric(module.validation_logits)
         better = module.validation_loss < self.best_loss
         self.best_loss = min(self.best_loss, module.validation_loss)
-        loss = float(torch.stack(self._losses).mean())
+        loss = float(torch.stack(module.losses).mean())
         _check_finite(loss, module.epoch)
         values = {
             "epoch": done,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
+import torch
 from torch import Tensor
 
 from napari_neuropretrain.config.base import write_bytes, write_text
+from napari_neuropretrain.errors import Cancelled
+from napari_neuropretrain.progress import Progress, Report
+from napari_neuropretrain.training.average import AverageWeights, is_update
 from napari_neuropretrain.training.cost import MeasureCost
+from napari_neuropretrain.training.distributed import Processes
 from napari_neuropretrain.training.module import LearningModule
 from napari_neuropretrain.training.resume import State, save_state
 from napari_neuropretrain.weights.model_file import tensors_to_bytes
@@ -30,11 +36,14 @@ class KeepBest(lightning.Callback):
         Holds ``best.safetensors`` and ``best.json``; replaced atomically.
     patience
         The training ends after so many epochs without a better loss.
+    leads
+        Whether this process writes files.
     """
 
-    def __init__(self, folder: Path, patience: int) -> None:
+    def __init__(self, folder: Path, patience: int, leads: bool = True) -> None:
         self.folder = folder
         self.patience = patience
+        self.leads = leads
         self.epoch = 0
         self.validation_loss = math.inf
 
@@ -53,6 +62,8 @@ class KeepBest(lightning.Callback):
             return
         self.epoch = done
         self.validation_loss = module.validation_loss
+        if not self.leads:
+            return
         write_bytes(self.weights, tensors_to_bytes(module.plan.plain_weights()))
         notes = {"epoch": self.epoch, "validation_loss": self.validation_loss}
         write_text(self.folder / BEST_NOTES, json.dumps(notes) + "\n")
@@ -63,48 +74,158 @@ class KeepState(lightning.Callback):
 
     Parameters
     ----------
-    best, cost
+    best, cost, average
         Whose notes belong to the state.
     epochs
         Of the whole training.
     start
-        The state to go on from; its epoch is 0 where there is none.
+        The state to go on from; its epoch and position are 0 where there is none.
+    processes
+        Each has a random state; the first one writes.
     """
 
     def __init__(
-        self, best: KeepBest, cost: MeasureCost, epochs: int, start: State
+        self,
+        best: KeepBest,
+        cost: MeasureCost,
+        average: AverageWeights,
+        epochs: int,
+        start: State,
+        processes: Processes,
     ) -> None:
         self.best = best
         self.cost = cost
+        self.average = average
         self.epochs = epochs
         self.start = start
+        self.processes = processes
         self.finished = int(start["epoch"])
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Give optimiser, schedule and gradient scaler back their memory."""
-        if self.start["epoch"]:
+        if "optimiser" in self.start:
             trainer.optimizers[0].load_state_dict(self.start["optimiser"])
             _schedule(trainer).load_state_dict(self.start["scheduler"])
             trainer.precision_plugin.load_state_dict(self.start["scaler"])
-            for name in ("optimiser", "network"):  # large, and no longer needed
+            for name in ("optimiser", "network", "average"):  # large, not needed again
                 self.start.pop(name, None)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Write the state."""
-        module: LearningModule = pl_module
-        done = module.epoch + 1
+        done = pl_module.epoch + 1
+        finished = bool(trainer.should_stop) or done >= self.epochs
+        self.finished = done
+        if self.processes.leads:
+            self._write(trainer, pl_module, {"epoch": done, "done": finished})
+
+    def save_within(
+        self, trainer: Any, module: LearningModule, position: int, step: int
+    ) -> None:
+        """Write the state in the middle of an epoch, after an update of the weights.
+
+        Parameters
+        ----------
+        trainer, module
+            Lightning's, and what is trained.
+        position
+            Volumes of this epoch that were seen.
+        step
+            Batches that they were.
+        """
+        random = self.processes.gather(module.random_state())
+        if not self.processes.leads:
+            return
+        losses = torch.stack(module.losses).cpu()
+        within = {"position": position, "step": step, "losses": losses}
+        within |= {"epoch": module.epoch, "done": False, "random": random}
+        self._write(trainer, module, within)
+
+    def _write(self, trainer: Any, module: LearningModule, where: State) -> None:
         state: State = {
-            "epoch": done,
-            "done": bool(trainer.should_stop) or done >= self.epochs,
             "network": _on_cpu(module.network.state_dict()),
             "optimiser": trainer.optimizers[0].state_dict(),
             "scheduler": _schedule(trainer).state_dict(),
             "scaler": trainer.precision_plugin.state_dict(),
             "best": [self.best.epoch, self.best.validation_loss],
             "cost": self.cost.tally(),
+            "average": self.average.state(),
         }
-        save_state(self.best.folder, state)
-        self.finished = done
+        save_state(self.best.folder, state | where)
+
+
+class HeldReport:
+    """Pass on what happens; keep the wish to stop until the state can be kept.
+
+    Parameters
+    ----------
+    report
+        May raise `Cancelled`.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.request: Cancelled | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Report; a `Cancelled` becomes the `request`."""
+        try:
+            self._report(progress)
+        except Cancelled as request:
+            self.request = request
+
+
+class KeepWithin(lightning.Callback):
+    """Write the state every so many minutes, and before the training is stopped.
+
+    The processes decide together after each step: all save, and all leave.
+
+    Parameters
+    ----------
+    state
+        Writes it.
+    report
+        Holds the wish to stop.
+    minutes
+        Between two states; 0: only at the end of epochs, and when stopped.
+    """
+
+    def __init__(self, state: KeepState, report: HeldReport, minutes: float) -> None:
+        self._state = state
+        self._report = report
+        self._seconds = 60 * minutes
+        self._saved = time.monotonic()
+        self._position = self._step = 0
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin at the position that the epoch begins at."""
+        start = self._state.start if pl_module.losses else {}
+        self._position, self._step = start.get("position", 0), start.get("step", 0)
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save or leave, if it is time; the end of an epoch sees to itself."""
+        self._position += pl_module.shares[batch_idx].whole
+        self._step += 1
+        due = self._seconds and time.monotonic() - self._saved >= self._seconds
+        stop, due = self._agree(trainer, bool(due))
+        if batch_idx + 1 == trainer.num_training_batches:
+            return
+        if (stop or due) and is_update(trainer, batch_idx):
+            self._state.save_within(trainer, pl_module, self._position, self._step)
+            self._saved = time.monotonic()
+        if stop:
+            raise self._report.request or Cancelled("The first process was stopped.")
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Leave, if asked to; the state is kept already."""
+        self._saved = time.monotonic()
+        if self._agree(trainer, False)[0]:
+            raise self._report.request or Cancelled("The first process was stopped.")
+
+    def _agree(self, trainer: Any, due: bool) -> list[bool]:
+        asked = self._report.request is not None or bool(trainer.received_sigterm)
+        return self._state.processes.agree([asked, due])
 
 
 def first_state(module: LearningModule) -> State:

@@ -66,12 +66,19 @@ class MeasureCost(lightning.Callback):
         self._trainable, self._total = plan.trainable, plan.total
         self._device = device
         self._tally = {"wall_s": 0.0, "training_s": 0.0, "volumes": 0, "peak_bytes": 0}
-        self._epoch_began = 0.0
+        self._epoch_began: float | None = None
+        self._validates = False
         forget_peak(device)
 
     def tally(self) -> dict[str, float]:
         """Return the sums so far, for `restore`."""
-        return dict(self._tally)
+        if self._epoch_began is None:
+            return dict(self._tally)
+        spent, before = time.monotonic() - self._epoch_began, self._tally
+        now = before | {"wall_s": before["wall_s"] + spent}
+        if not self._validates:
+            now["training_s"] = before["training_s"] + spent
+        return now
 
     def restore(self, tally: Mapping[str, float]) -> None:
         """Go on from the sums of an interrupted training."""
@@ -79,23 +86,26 @@ class MeasureCost(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock."""
-        self._epoch_began = time.monotonic()
+        self._epoch_began, self._validates = time.monotonic(), False
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the volumes."""
-        self._tally["volumes"] += len(batch[0])
+        shares = pl_module.shares
+        self._tally["volumes"] += shares[batch_idx].whole if shares else len(batch[0])
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Take the time of the training alone."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-        self._tally["training_s"] += time.monotonic() - self._epoch_began
+        self._tally["training_s"] = self.tally()["training_s"]
+        self._validates = True
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Take the time of the epoch and the largest memory."""
-        self._tally["wall_s"] += time.monotonic() - self._epoch_began
+        self._tally["wall_s"] = self.tally()["wall_s"]
+        self._epoch_began = None
         peak = max(self._tally["peak_bytes"], peak_bytes(self._device))
         self._tally["peak_bytes"] = peak
 

@@ -15,8 +15,20 @@ from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.split_files import write_splits
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation
+from napari_neuropretrain.training.batches import (
+    count_batches,
+    ordered_loader,
+    training_loader,
+)
 from napari_neuropretrain.training.callbacks import ReportProgress
-from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
+from napari_neuropretrain.training.distributed import Processes, join_processes
+from napari_neuropretrain.training.fit import (
+    Fit,
+    FitSettings,
+    Loaders,
+    fit,
+    fit_settings,
+)
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.memory import Pace
@@ -26,12 +38,7 @@ from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision, prepare_network
 from napari_neuropretrain.training.study import Study, gather_study, validation_metric
 from napari_neuropretrain.training.task import Task
-from napari_neuropretrain.training.volumes import (
-    ordered_loader,
-    training_loader,
-)
 from napari_neuropretrain.tuning.plan import Plan
-from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.initial import load_initial_weights
 
 _FREE_TO_CHANGE = {
@@ -41,6 +48,9 @@ _FREE_TO_CHANGE = {
     "workers",
     "threads",
     "device",
+    "devices",
+    "nodes",
+    "checkpoint_minutes",
     "channels_last",
     "checkpointing",
     "compile",
@@ -53,7 +63,7 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
     """Train on a cohort, choose the best epoch, test on held-out participants.
 
     Where the run folder holds an interrupted training with the same settings, it
-    goes on after the last finished epoch.
+    goes on at the last checkpoint.
 
     Parameters
     ----------
@@ -84,25 +94,33 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
     DeviceError
         If the device is absent.
     """
+    with join_processes("finetune", config, report) as (processes, heard):
+        return _finetune(config, processes, heard)
+
+
+def _finetune(config: FinetuneConfig, processes: Processes, report: Report) -> Outcome:
     output, checkpoints = Path(config.output), Path(config.output) / "checkpoints"
     settings = config.model_dump(mode="json", exclude=_FREE_TO_CHANGE)
-    device = find_device(config.device)
+    device = processes.device
     precision = choose_precision(config.precision, device)
     check_settings(checkpoints, settings, config.overwrite)
     torch.set_num_threads(config.threads)
     task: Task = config.task.entry.load()(config.task.options)
-    study = gather_study(config, task, report)
+    study = processes.first(lambda: gather_study(config, task, report))
     check_leakage(study.volumes.scans, study.parts, config, report)
     settings |= {"scans and labels": study.digest()}
     pace = Pace(config.batch_size, config.accumulate)
-    pace = open_training(checkpoints, settings, pace, config.overwrite)
-    write_splits(output / "splits.tsv", study.parts)
+    pace = processes.only_first(
+        lambda: open_training(checkpoints, settings, pace, config.overwrite)
+    )
+    if processes.leads:
+        write_splits(output / "splits.tsv", study.parts)
     torch.manual_seed(config.seed)
     network = _network(config, task, study, report)
-    fitting = FitSettings(
-        checkpoints, config.epochs, config.patience, pace, device, precision
-    )
+    fitting = fit_settings(config, pace, processes, precision)
     trained = _train(config, task, network, study, fitting, report)
+    if not processes.leads:
+        return Outcome("")
     report(Progress("metric", str(trained.cost), values=asdict(trained.cost)))
     backbone = _backbone(config, study)
     return finish_training(
@@ -154,16 +172,17 @@ def _train(
     schedule = _schedule(config, len(study.labels_of("train")))
     module = TaskModule(plan, task, schedule, augment, config.channels_last)
     sizes = ", ".join(f"{len(study.labels_of(part))} {part}" for part in PARTS)
-    report(Progress("step", f"Training on {fitting.device}: {sizes} scans"))
+    report(Progress("step", f"Training on {fitting.place}: {sizes} scans"))
     reporter = ReportProgress(report, validation_metric(task, study), config.epochs)
 
     def loaders(batch_size: int) -> Loaders:
         train, validation = study.dataset("train"), study.dataset("validation")
+        ranks = fitting.processes.ranks
         # As many as are measured at once, but less where the memory is small.
         many = max(8, config.batch_size) * batch_size // config.batch_size
         return Loaders(
-            training_loader(train, batch_size, config.seed),
-            ordered_loader(validation, batch_size),
+            training_loader(train, batch_size, config.seed, ranks),
+            ordered_loader(validation, batch_size, ranks),
             ordered_loader(train, max(2, many)),
         )
 
@@ -172,9 +191,8 @@ def _train(
 
 def _schedule(config: FinetuneConfig, scans: int) -> Schedule:
     """Return the learning rate of each update, for a training of `epochs`."""
-    batches = math.ceil(scans / config.batch_size)
-    if batches > 1 and scans % config.batch_size == 1:
-        batches -= 1  # a last batch of one volume is left out
+    world = config.devices * config.nodes
+    batches = count_batches(scans, config.batch_size, world)
     updates = math.ceil(batches / config.accumulate)
     total = config.epochs * updates
     # A warm-up longer than half of the training would leave no time to learn.

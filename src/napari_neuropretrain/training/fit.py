@@ -5,31 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import lightning.pytorch as lightning
 import safetensors.torch
-import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 
+from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import Cancelled, NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
+from napari_neuropretrain.training.average import AverageWeights
+from napari_neuropretrain.training.batches import EpochBatches, EpochOrder, Loader
 from napari_neuropretrain.training.callbacks import (
     BeginEpoch,
     ReportProgress,
     SettleStatistics,
 )
-from napari_neuropretrain.training.checkpoints import KeepBest, KeepState, first_state
+from napari_neuropretrain.training.checkpoints import (
+    HeldReport,
+    KeepBest,
+    KeepState,
+    KeepWithin,
+    first_state,
+)
 from napari_neuropretrain.training.cost import Cost, MeasureCost
+from napari_neuropretrain.training.distributed import Processes
 from napari_neuropretrain.training.memory import (
     Pace,
     free_memory,
     is_out_of_memory,
     smallest_batch,
 )
-from napari_neuropretrain.training.module import LearningModule, loss_shares
+from napari_neuropretrain.training.module import LearningModule
 from napari_neuropretrain.training.quiet import quiet, settings_kept
 from napari_neuropretrain.training.resume import State, load_state, note_pace
 from napari_neuropretrain.training.speed import Precision
-from napari_neuropretrain.training.volumes import EpochOrder, Loader
 from napari_neuropretrain.weights.model_file import load_tensors
 
 
@@ -40,7 +51,7 @@ class Loaders:
     Parameters
     ----------
     train
-        Its sampler is an `EpochOrder`.
+        Its batch sampler is an `EpochBatches`.
     validation
         In order.
     sample
@@ -64,18 +75,34 @@ class FitSettings:
         Longest training, and how long to wait for a better validation loss.
     pace
         Volumes per step and update; halved where the memory is too small.
-    device
-        Where to train.
+    processes
+        That train together, and where this one trains.
     precision
         Lightning's name of it.
+    checkpoint_minutes
+        Between two states within an epoch; 0: at the end of epochs only.
+    average
+        Decay of the average of the weights; 0: off.
+    clip
+        Largest norm of the gradients; 0: any.
     """
 
     checkpoints: Path
     epochs: int
     patience: int
     pace: Pace
-    device: torch.device
+    processes: Processes
     precision: Precision = "32-true"
+    checkpoint_minutes: float = 10.0
+    average: float = 0.0
+    clip: float = 0.0
+
+    @property
+    def place(self) -> str:
+        """Where the training happens, in words."""
+        world = self.processes.ranks.world
+        device = self.processes.device
+        return str(device) if world == 1 else f"{world} {device.type} devices"
 
 
 @dataclass(frozen=True)
@@ -103,6 +130,26 @@ class Fit:
     cost: Cost
 
 
+def fit_settings(
+    config: FinetuneConfig | PretrainConfig,
+    pace: Pace,
+    processes: Processes,
+    precision: Precision,
+) -> FitSettings:
+    """Return how to train by the settings that both trainings have."""
+    return FitSettings(
+        Path(config.output) / "checkpoints",
+        config.epochs,
+        config.patience,
+        pace,
+        processes,
+        precision,
+        config.checkpoint_minutes,
+        config.ema,
+        config.clip,
+    )
+
+
 def fit(
     module: LearningModule,
     loaders: Callable[[int], Loaders],
@@ -111,8 +158,8 @@ def fit(
 ) -> Fit:
     """Train until `epochs`, or `patience` epochs without a better validation loss.
 
-    Goes on from the state in the checkpoint folder, if there is one. An epoch that
-    runs out of memory begins again with half the batch.
+    Goes on from the state in the checkpoint folder, if there is one. A training that
+    runs out of memory goes on from there with half the batch.
 
     Parameters
     ----------
@@ -132,9 +179,10 @@ def fit(
     NeuropretrainError
         If no epoch gave a finite validation loss.
     """
-    folder, report = settings.checkpoints, reporter.report
+    held = HeldReport(reporter.report)
+    folder, report, reporter.report = settings.checkpoints, held, held
     pace, start = settings.pace, load_state(folder, report) or first_state(module)
-    if start["epoch"]:
+    if "optimiser" in start:
         _say_resumed(start, settings, report)
     while True:
         keep = _restore(module, start, settings, reporter)
@@ -145,6 +193,8 @@ def fit(
         pace = pace.halved()
         note_pace(folder, pace)
         start = load_state(folder, report) or start
+    if held.request:
+        raise held.request
     return _finish(module, keep, pace)
 
 
@@ -155,15 +205,18 @@ def _restore(
     reporter: ReportProgress,
 ) -> KeepState:
     """Put everything but the optimiser back to `start`."""
-    best = KeepBest(settings.checkpoints, settings.patience)
-    cost = MeasureCost(module.plan, settings.device)
+    processes = settings.processes
+    best = KeepBest(settings.checkpoints, settings.patience, processes.leads)
+    cost = MeasureCost(module.plan, processes.device)
+    average = AverageWeights(module.network, settings.average)
+    average.restore(start.get("average", {}))
     best.epoch, best.validation_loss = start["best"]
     reporter.best_loss = best.validation_loss
     cost.restore(start["cost"])
     module.first_epoch = start["epoch"]
     module.network.cpu().load_state_dict(start["network"])
     module.network.train()
-    return KeepState(best, cost, settings.epochs, start)
+    return KeepState(best, cost, average, settings.epochs, start, processes)
 
 
 def _fits(
@@ -181,6 +234,8 @@ def _fits(
         least = smallest_batch(module.network)
         if not is_out_of_memory(error) or pace.batch_size <= least:
             raise
+        if settings.processes.ranks.world > 1:
+            raise NeuropretrainError(_too_large(pace, settings)) from error
         # The traceback holds the tensors of the step: leave the clause before more.
         return False
     return True
@@ -194,22 +249,29 @@ def _train(
     keep: KeepState,
     reporter: ReportProgress,
 ) -> None:
-    order = loaders.train.sampler
-    if not isinstance(order, EpochOrder):
-        raise TypeError("the training loader needs an EpochOrder as its sampler")
-    order.begin(module.first_epoch)
-    volumes = min(
-        len(order), len(loaders.train) * pace.batch_size
-    )  # one may be left out
-    module.loss_shares = loss_shares(volumes, pace.batch_size, pace.accumulate)
-    callbacks = [BeginEpoch(order), keep.cost, SettleStatistics(loaders.sample)]
+    batches, known = loaders.train.batch_sampler, loaders.validation.batch_sampler
+    if not isinstance(batches, EpochBatches) or not isinstance(known, EpochBatches):
+        raise TypeError("the loaders need an EpochBatches as their batch sampler")
+    if not isinstance(batches.order, EpochOrder):
+        raise TypeError("the training loader needs an EpochOrder as its order")
+    start = keep.start
+    batches.begin(module.first_epoch, start.get("position", 0))
+    module.validation_shares = known.shares()
+    callbacks: list[lightning.Callback] = [
+        BeginEpoch(batches, batches.order.seed, start),
+        keep.cost,
+        keep.average,
+        SettleStatistics(loaders.sample),
+        keep.best,
+        keep,
+    ]
+    if settings.processes.leads:
+        callbacks.append(reporter)
+    held = cast(HeldReport, reporter.report)
+    callbacks.append(KeepWithin(keep, held, settings.checkpoint_minutes))
     with quiet(), settings_kept():
-        trainer = _trainer(
-            [*callbacks, keep.best, keep, reporter],
-            settings.epochs - module.first_epoch,
-            pace.accumulate,
-            settings,
-        )
+        epochs = settings.epochs - module.first_epoch
+        trainer = _trainer(callbacks, epochs, pace.accumulate, settings, start)
         try:
             trainer.fit(module, loaders.train, loaders.validation)
         except SystemExit:  # what Lightning makes of Ctrl-C and of SIGTERM
@@ -221,15 +283,17 @@ def _trainer(
     epochs: int,
     accumulate: int,
     settings: FitSettings,
+    start: State,
 ) -> lightning.Trainer:
-    device = settings.device
     return lightning.Trainer(
-        accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
+        **_places(settings.processes),
         precision=settings.precision,
         accumulate_grad_batches=accumulate,
+        gradient_clip_val=settings.clip or None,
         max_epochs=epochs,
         callbacks=callbacks,
+        # An epoch that begins in the middle has fewer batches than the next one.
+        reload_dataloaders_every_n_epochs=1 if start.get("position") else 0,
         # 3D pooling has no deterministic backward on CUDA; elsewhere all is exact.
         deterministic="warn",
         num_sanity_val_steps=0,
@@ -238,6 +302,27 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _places(processes: Processes) -> dict[str, Any]:
+    """Return what Lightning must know of devices and processes."""
+    device, ranks = processes.device, processes.ranks
+    if ranks.world == 1:
+        index = [device.index or 0] if device.type == "cuda" else 1
+        return {"accelerator": device.type, "devices": index}
+    # A strategy may let parts learn later, and methods leave parts unused.
+    strategy = DDPStrategy(
+        cluster_environment=LightningEnvironment(), find_unused_parameters=True
+    )
+    return {
+        "accelerator": device.type,
+        "devices": ranks.devices,
+        "num_nodes": ranks.nodes,
+        "strategy": strategy,
+        "use_distributed_sampler": False,
+        # torch has none for CPUs.
+        "sync_batchnorm": device.type == "cuda",
+    }
 
 
 def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
@@ -258,6 +343,9 @@ def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
 
 def _say_resumed(start: State, settings: FitSettings, report: Report) -> None:
     message = f"Going on after epoch {start['epoch']} of {settings.epochs}"
+    if step := start.get("step", 0):
+        message = f"Going on in epoch {start['epoch'] + 1} of {settings.epochs}, "
+        message += f"after step {step}"
     if start["done"]:
         message = f"The training is finished already (epoch {start['epoch']})"
     folder = settings.checkpoints
@@ -271,7 +359,18 @@ def _say_smaller(pace: Pace, report: Report) -> None:
             "warning",
             f"Out of memory with {pace.batch_size} volumes per step: going on with "
             f"{half.batch_size}, and {half.accumulate} steps per update of the "
-            f"weights. The epoch begins again.",
+            f"weights. What was done since the last checkpoint is done again.",
             values={"batch_size": half.batch_size, "accumulate": half.accumulate},
         )
+    )
+
+
+def _too_large(pace: Pace, settings: FitSettings) -> str:
+    world, half = settings.processes.ranks.world, pace.halved()
+    return (
+        f"Out of memory: a batch of {pace.batch_size} volumes is "
+        f"{-(-pace.batch_size // world)} for each of {world} devices. Give "
+        f"batch_size {half.batch_size} and accumulate {half.accumulate}, turn on "
+        "checkpointing, or take more devices. (Only a training on one device halves "
+        "the batch by itself.)"
     )

@@ -11,6 +11,13 @@ import lightning.pytorch as lightning
 import torch
 from torch import Tensor, nn
 
+from napari_neuropretrain.methods.gather import (
+    RowGenerator,
+    Share,
+    average_processes,
+    gather_ranks,
+    joint_mean,
+)
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.tuning.plan import Plan
 
@@ -50,7 +57,12 @@ class Schedule:
 
 
 class Augment(Protocol):
-    """Draws at random, in the same way whenever an epoch is run again."""
+    """Draws at random, in the same way whenever an epoch is run again.
+
+    Its generator is the source of all of it.
+    """
+
+    generator: RowGenerator
 
     def begin(self, epoch: int) -> None:
         """Draw what belongs to this epoch."""
@@ -88,7 +100,10 @@ class LearningModule(lightning.LightningModule):
         self.schedule = schedule
         self.augment = augment
         self.first_epoch = 0
+        self.losses: list[Tensor] = []
         self.loss_shares: Sequence[float] = ()
+        self.shares: Sequence[Share] = ()
+        self.validation_shares: Sequence[Share] = ()
         self.validation_logits = torch.zeros(0)
         self.validation_loss = math.inf
 
@@ -96,6 +111,47 @@ class LearningModule(lightning.LightningModule):
     def epoch(self) -> int:
         """Epoch of the whole training, from 0 on."""
         return self.first_epoch + int(self.current_epoch)
+
+    def begin_epoch(self, shares: Sequence[Share], accumulate: int) -> None:
+        """Forget the losses of the epoch before; know the batches that come."""
+        self.losses = []
+        self.shares = shares
+        self.loss_shares = loss_shares([one.whole for one in shares], accumulate)
+        self.plan.begin(self.epoch)
+        if self.augment is not None:
+            self.augment.begin(self.epoch)
+
+    def weigh(self, loss: Tensor, index: int) -> Mapping[str, Tensor]:
+        """Return the loss to differentiate, and the mean loss of the batch.
+
+        Parameters
+        ----------
+        loss
+            Its mean over processes is that of the whole batch.
+        index
+            Of the batch.
+        """
+        share = self.loss_shares[index] if self.loss_shares else 1.0
+        weighed = loss if share == 1 else loss * share
+        return {"loss": weighed, "mean": average_processes(loss)}
+
+    def random_state(self) -> dict[str, Tensor]:
+        """Return the state of all that draws in the middle of an epoch."""
+        state = {"torch": torch.get_rng_state()}
+        if self.augment is not None:
+            state["augment"] = self.augment.generator.get_state()
+        if self.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(self.device)
+        return state
+
+    def set_random_state(self, state: Mapping[str, Tensor]) -> None:
+        """Draw on from a state; what it does not hold stays as it is."""
+        if "torch" in state:
+            torch.set_rng_state(state["torch"])
+        if "augment" in state and self.augment is not None:
+            self.augment.generator.set_state(state["augment"])
+        if "cuda" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def epoch_values(self) -> Mapping[str, float]:
         """Return what else is worth a curve, after each epoch."""
@@ -165,19 +221,19 @@ class TaskModule(LearningModule):
         """Return the loss to differentiate, and the mean loss of the batch."""
         images, targets = batch
         if self.change_images is not None:
+            self.change_images.generator.share = own_share(self.shares, index)
             images = self.change_images(images)
         loss = self.task.loss(self(images), targets)
-        share = self.loss_shares[index] if self.loss_shares else 1.0
-        return {"loss": loss if share == 1 else loss * share, "mean": loss.detach()}
+        return self.weigh(joint_mean(loss, len(targets)), index)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the outputs of the epoch before."""
         self._outputs.clear()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Collect the logits of one batch."""
+        """Collect the logits of one batch, of all processes."""
         images, targets = batch
-        self._outputs.append((self(images), targets))
+        self._outputs.append((gather_ranks(self(images)), gather_ranks(targets)))
 
     def on_validation_epoch_end(self) -> None:
         """Take the loss over all volumes at once, not the mean over batches."""
@@ -186,7 +242,12 @@ class TaskModule(LearningModule):
         self.validation_loss = float(self.task.loss(logits, targets))
 
 
-def loss_shares(volumes: int, batch_size: int, accumulate: int) -> list[float]:
+def own_share(shares: Sequence[Share], index: int) -> Share | None:
+    """Return what of a batch is for this process; None: all of it."""
+    return shares[index] if shares else None
+
+
+def loss_shares(sizes: Sequence[int], accumulate: int) -> list[float]:
     """Return the factor of each batch's mean loss when gradients are added up.
 
     With it, `accumulate` batches give the gradient of one large batch, also where
@@ -194,14 +255,11 @@ def loss_shares(volumes: int, batch_size: int, accumulate: int) -> list[float]:
 
     Examples
     --------
-    >>> loss_shares(volumes=6, batch_size=2, accumulate=2)
+    >>> loss_shares([2, 2, 2], accumulate=2)
     [1.0, 1.0, 2.0]
-    >>> [round(share, 3) for share in loss_shares(7, 2, 2)]
+    >>> [round(share, 3) for share in loss_shares([2, 2, 2, 1], 2)]
     [1.0, 1.0, 1.333, 0.667]
     """
-    sizes = [
-        min(batch_size, volumes - start) for start in range(0, volumes, batch_size)
-    ]
     shares: list[float] = []
     for start in range(0, len(sizes), accumulate):
         together = sizes[start : start + accumulate]

@@ -15,9 +15,9 @@ from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.evaluation.probes import ProbeKind, probe_features
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.synthesis.source import VolumeSource
+from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.pretrain_cohort import PretrainCohort
 from napari_neuropretrain.training.source_volumes import SourceDataset
-from napari_neuropretrain.training.volumes import ordered_loader
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.split_files import hash_splits
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.fit import Fit
 from napari_neuropretrain.training.results import (
     Scored,
@@ -25,7 +26,7 @@ from napari_neuropretrain.training.results import (
 )
 from napari_neuropretrain.training.study import Study
 from napari_neuropretrain.training.task import Task
-from napari_neuropretrain.training.volumes import VolumeDataset, ordered_loader
+from napari_neuropretrain.training.volumes import VolumeDataset
 from napari_neuropretrain.weights.ancestry import cohorts_behind
 from napari_neuropretrain.weights.initial import licence_of
 from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort

@@ -17,9 +17,21 @@ from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.data.split_files import write_splits
 from napari_neuropretrain.methods.batch import Method
 from napari_neuropretrain.progress import Outcome, Progress, Report
+from napari_neuropretrain.training.batches import (
+    count_batches,
+    ordered_loader,
+    training_loader,
+)
 from napari_neuropretrain.training.callbacks import ReportProgress
 from napari_neuropretrain.training.collapse import feature_rank
-from napari_neuropretrain.training.fit import Fit, FitSettings, Loaders, fit
+from napari_neuropretrain.training.distributed import Processes, join_processes
+from napari_neuropretrain.training.fit import (
+    Fit,
+    FitSettings,
+    Loaders,
+    fit,
+    fit_settings,
+)
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.online_probe import make_probe
@@ -29,12 +41,7 @@ from napari_neuropretrain.training.pretrain_module import DrawBatch, PretrainMod
 from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision
 from napari_neuropretrain.training.views import Views
-from napari_neuropretrain.training.volumes import (
-    ordered_loader,
-    training_loader,
-)
 from napari_neuropretrain.tuning.plan import Group, Plan
-from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.initial import load_initial_weights
 
 _PLACES = {"path", "cache", "memory_gib"}
@@ -46,6 +53,9 @@ _FREE_TO_CHANGE = {
     "workers",
     "threads",
     "device",
+    "devices",
+    "nodes",
+    "checkpoint_minutes",
     "overwrite",
     "probe",
     "probe_labels",
@@ -60,7 +70,7 @@ def pretrain(config: PretrainConfig, report: Report) -> Outcome:
     """Pre-train on a cohort and write the encoder of the best epoch.
 
     Where the run folder holds an interrupted training with the same settings, it
-    goes on after the last finished epoch.
+    goes on at the last checkpoint.
 
     Parameters
     ----------
@@ -89,26 +99,33 @@ def pretrain(config: PretrainConfig, report: Report) -> Outcome:
     DeviceError
         If the device is absent.
     """
+    with join_processes("pretrain", config, report) as (processes, heard):
+        return _pretrain(config, processes, heard)
+
+
+def _pretrain(config: PretrainConfig, processes: Processes, report: Report) -> Outcome:
     checkpoints = Path(config.output) / "checkpoints"
     settings = config.model_dump(mode="json", exclude=_FREE_TO_CHANGE)
     settings["source"] = _settings_of_source(config)
-    device = find_device(config.device)
-    precision = choose_precision(config.precision, device)
+    precision = choose_precision(config.precision, processes.device)
     kind = _check_pair(config)
     check_settings(checkpoints, settings, config.overwrite)
     torch.set_num_threads(config.threads)
-    cohort = gather_cohort(config, kind.smallest_batch, report)
+    cohort = processes.first(lambda: gather_cohort(config, kind.smallest_batch, report))
     settings |= {"scans and labels": cohort.digest()}
     pace = Pace(config.batch_size, config.accumulate)
-    pace = open_training(checkpoints, settings, pace, config.overwrite)
-    write_splits(Path(config.output) / "splits.tsv", cohort.parts)
+    pace = processes.only_first(
+        lambda: open_training(checkpoints, settings, pace, config.overwrite)
+    )
+    if processes.leads:
+        write_splits(Path(config.output) / "splits.tsv", cohort.parts)
     torch.manual_seed(config.seed)
     backbone = _backbone(config, cohort)
     method = _method(config, backbone, cohort, report)
-    fitting = FitSettings(
-        checkpoints, config.epochs, config.patience, pace, device, precision
-    )
+    fitting = fit_settings(config, pace, processes, precision)
     trained = _train(config, method, cohort, fitting, report)
+    if not processes.leads:
+        return Outcome("")
     report(Progress("metric", str(trained.cost), values=asdict(trained.cost)))
     encoder = cast(Method, method).encoder
     path = save_pretrained(config, backbone, encoder, cohort, trained)
@@ -163,17 +180,17 @@ def _train(
     draws, probe = _draws(config, network, cohort), make_probe(config, cohort, report)
     module = PretrainModule(plan, schedule, *draws, probe, config.epochs)
     message = f"{len(train)} training and {len(validation)} validation scans"
-    report(Progress("step", f"Pre-training on {fitting.device}: {message}"))
+    report(Progress("step", f"Pre-training on {fitting.place}: {message}"))
     reporter = ReportProgress(report, _judge_features, config.epochs)
-    least = cast(Method, network).smallest_batch
+    least, ranks = cast(Method, network).smallest_batch, fitting.processes.ranks
 
     def loaders(batch_size: int) -> Loaders:
         rest = len(validation) % batch_size
         # Fewer would have nothing to be compared with.
         kept = validation.first(len(validation) - rest) if rest < least else validation
         return Loaders(
-            training_loader(train, batch_size, config.seed),
-            ordered_loader(kept, batch_size),
+            training_loader(train, batch_size, config.seed, ranks),
+            ordered_loader(kept, batch_size, ranks),
             ordered_loader(train, max(2, batch_size)),
         )
 
@@ -201,9 +218,8 @@ def _judge_features(features: Tensor) -> tuple[str, float]:
 
 def _schedule(config: PretrainConfig, scans: int) -> Schedule:
     """Return the learning rate of each update, for a training of `epochs`."""
-    batches = math.ceil(scans / config.batch_size)
-    if batches > 1 and scans % config.batch_size == 1:
-        batches -= 1  # a last batch of one volume is left out
+    world = config.devices * config.nodes
+    batches = count_batches(scans, config.batch_size, world)
     updates = math.ceil(batches / config.accumulate)
     total = config.epochs * updates
     # A warm-up longer than half of the training would leave no time to learn.

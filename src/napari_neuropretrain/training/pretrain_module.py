@@ -9,11 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from napari_neuropretrain.methods.batch import Method, PretrainBatch
+from napari_neuropretrain.methods.gather import (
+    RowGenerator,
+    average_processes,
+    gather_ranks,
+)
+from napari_neuropretrain.training.batches import epoch_seed
 from napari_neuropretrain.training.collapse import feature_spread
-from napari_neuropretrain.training.module import LearningModule, Schedule
+from napari_neuropretrain.training.module import LearningModule, Schedule, own_share
 from napari_neuropretrain.training.online_probe import OnlineProbe
 from napari_neuropretrain.training.views import Views
-from napari_neuropretrain.training.volumes import epoch_seed
 from napari_neuropretrain.tuning.plan import Plan
 
 
@@ -40,7 +45,7 @@ class DrawBatch:
         self.labelled = labelled
         self.seed = seed
         self.stream = stream
-        self.generator = torch.Generator()
+        self.generator = RowGenerator()
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
@@ -101,9 +106,8 @@ class PretrainModule(LearningModule):
         self, batch: tuple[Tensor, Tensor], index: int
     ) -> Mapping[str, Tensor]:
         """Return the loss to differentiate, and the mean loss of the batch."""
-        loss = self.method.loss(self.train_draws(*batch))["loss"]
-        share = self.loss_shares[index] if self.loss_shares else 1.0
-        return {"loss": loss if share == 1 else loss * share, "mean": loss.detach()}
+        self.train_draws.generator.share = own_share(self.shares, index)
+        return self.weigh(self.method.loss(self.train_draws(*batch))["loss"], index)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the epoch before, and draw the same views again."""
@@ -113,12 +117,15 @@ class PretrainModule(LearningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Collect the parts of the loss, and features of the plain volumes."""
-        volumes = batch[0]
-        parts = self.method.loss(self.validation_draws(*batch))
-        self._parts.append((len(volumes), parts))
+        volumes, draws = batch[0], self.validation_draws
+        draws.generator.share = own_share(self.validation_shares, index)
+        parts = self.method.loss(draws(*batch))
         encoder: nn.Module = self.method.encoder
         encoded = encoder.encode(volumes)  # type: ignore[operator]
-        self._features.append(encoded.features.float().cpu())
+        features = gather_ranks(encoded.features.float())
+        averaged = {name: average_processes(part) for name, part in parts.items()}
+        self._parts.append((len(features), averaged))
+        self._features.append(features.cpu())
 
     def on_validation_epoch_end(self) -> None:
         """Average over volumes."""

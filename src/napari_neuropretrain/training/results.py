@@ -24,9 +24,9 @@ from napari_neuropretrain.evaluation.metrics import (
     youden_threshold,
 )
 from napari_neuropretrain.progress import Progress, Report
+from napari_neuropretrain.training.batches import Loader
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.task import Task
-from napari_neuropretrain.training.volumes import Loader
 
 
 @dataclass(frozen=True)

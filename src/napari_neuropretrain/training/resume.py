@@ -1,8 +1,9 @@
 """Interrupted trainings go on: what is kept in a run folder's ``checkpoints/``.
 
 ``training.json`` holds the settings, and ``state.pt`` everything else as of the last
-finished epoch; ``state.older.pt`` is one epoch older, for the case that the newest
-one is damaged. Nothing random is kept: all of it follows from seed and epoch.
+checkpoint; ``state.older.pt`` is the one before, for the case that the newest one is
+damaged. What is random follows from seed and epoch; within an epoch, the states of
+the generators are kept.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _SHOWN = 5
 
 State: TypeAlias = dict[str, Any]
 """``epoch`` (finished ones), ``done``, ``network``, ``optimiser``, ``scheduler``,
-``scaler``, ``best`` and ``cost``: tensors, numbers and words in dicts and lists."""
+``scaler``, ``best``, ``cost`` and ``average``; within an epoch also ``position``
+(volumes of its order that were seen), ``step``, ``losses`` and ``random`` (of each
+process): tensors, numbers and words in dicts and lists."""
 
 
 def save_state(folder: Path, state: State) -> Path:
@@ -125,7 +128,7 @@ def note_pace(folder: Path, pace: Pace) -> None:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether at least one epoch was finished."""
+    """Whether there is a checkpoint."""
     return (folder / STATE).exists() or (folder / OLDER).exists()
 
 

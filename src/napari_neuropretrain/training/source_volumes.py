@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 from napari_neuropretrain.errors import ImageError
 from napari_neuropretrain.progress import Failure, Progress, Report
 from napari_neuropretrain.synthesis.source import VolumeSource
-from napari_neuropretrain.training.volumes import MEMORY_LIMIT_BYTES, Item
+from napari_neuropretrain.training.batches import Item
+from napari_neuropretrain.training.volumes import MEMORY_LIMIT_BYTES
 
 
 class KeptVolumes:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.errors import ContractError, ImageError
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.progress import Failure, Progress, Report
+from napari_neuropretrain.training.batches import Item
 
 MEMORY_LIMIT_BYTES = 2 * 2**30
 """A cohort larger than this is read from disk again in each epoch."""
-
-Item: TypeAlias = "tuple[Tensor, Tensor]"
-Loader: TypeAlias = "DataLoader[Any]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,83 +124,3 @@ class VolumeDataset(Dataset[Item]):
 def as_tensor(image: Any) -> Tensor:
     """Return an image (X, Y, Z) as a float32 tensor (1, X, Y, Z)."""
     return torch.from_numpy(image).float()[None]
-
-
-class SizedDataset(Protocol):
-    """What a loader needs."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Item: ...
-
-
-class EpochOrder(Sampler[int]):
-    """Shuffle in an order that follows from seed and epoch alone.
-
-    An epoch that is run again, after an interruption, sees the same batches.
-
-    Examples
-    --------
-    >>> order = EpochOrder(5, seed=0)
-    >>> order.begin(3)
-    >>> list(order) == list(order), sorted(order)
-    (True, [0, 1, 2, 3, 4])
-    """
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self.seed = seed
-        self.epoch = 0
-
-    def begin(self, epoch: int) -> None:
-        """Take the order of this epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch, 0))
-        yield from torch.randperm(self.count, generator=generator).tolist()
-
-
-def epoch_seed(seed: int, epoch: int, stream: int) -> int:
-    """Return a seed for what is random in an epoch.
-
-    Parameters
-    ----------
-    seed
-        Of the training.
-    epoch
-        From 0 on.
-    stream
-        0 for the order, 1 for the augmentation, 2 for the network: unrelated draws.
-
-    Examples
-    --------
-    >>> len({epoch_seed(0, epoch, 1) for epoch in (3, 3, 4)})
-    2
-    """
-    return int(np.random.SeedSequence((seed, epoch, stream)).generate_state(1)[0])
-
-
-def training_loader(dataset: SizedDataset, batch_size: int, seed: int) -> Loader:
-    """Shuffle anew in each epoch; its sampler is an `EpochOrder`.
-
-    A last batch of a single volume is dropped: batch normalisation would see the
-    statistics of one person only.
-    """
-    lone = len(dataset) > batch_size > 1 and len(dataset) % batch_size == 1
-    return DataLoader(
-        cast("Dataset[Item]", dataset),
-        batch_size=batch_size,
-        sampler=EpochOrder(len(dataset), seed),
-        drop_last=lone,
-        # Its own: the loader draws a number that would shift the global ones.
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-def ordered_loader(dataset: SizedDataset, batch_size: int) -> Loader:
-    """Give every volume once, in order."""
-    return DataLoader(cast("Dataset[Item]", dataset), batch_size=batch_size)
