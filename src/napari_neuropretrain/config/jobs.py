@@ -24,6 +24,7 @@ from napari_neuropretrain.config.fields import (
     Spacing,
 )
 from napari_neuropretrain.config.mask_training import TrainBrainMaskConfig
+from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import ContractError
@@ -182,6 +183,12 @@ JOBS.register(
     "Pre-train a backbone",
     PretrainConfig,
     _ROOT + "training.pretrain:pretrain",
+)
+JOBS.register(
+    "preview",
+    "Write what the network of a pre-training sees of a volume",
+    PreviewConfig,
+    _ROOT + "training.preview:preview",
 )
 JOBS.register(
     "predict",

@@ -19,6 +19,7 @@ from napari_neuropretrain.methods.masking import (
     Triple,
     masked_mean,
     normalise_blocks,
+    restore_blocks,
 )
 from napari_neuropretrain.methods.precision import in_float32
 
@@ -84,6 +85,16 @@ class Mae(MaskedModelling):
         index = kept[..., None].expand(-1, -1, tokens.shape[2])
         encoded = steps.run_blocks(tokens.gather(1, index))[1]  # type: ignore[operator]
         return self.to_voxels(self.decoder(encoded, kept), mask, volumes)
+
+    def undo_normalisation(self, prediction: Tensor, volumes: Tensor) -> Tensor:
+        """Return predicted intensities (B, 1, X, Y, Z), for people to look at.
+
+        Where blocks are normalised, the network does not learn their mean and
+        deviation: those of the true `volumes` are put in.
+        """
+        if not self.options.normalise_blocks:
+            return prediction
+        return restore_blocks(prediction, volumes, self.block)
 
 
 class TokenDecoder(nn.Module):

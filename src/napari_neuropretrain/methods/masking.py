@@ -129,6 +129,23 @@ def restore_blocks(normalised: Tensor, volumes: Tensor, block: Triple) -> Tensor
     return join_patches(scaled, block, _size(volumes))
 
 
+def restore_blocks(normalised: Tensor, volumes: Tensor, block: Triple) -> Tensor:
+    """Undo `normalise_blocks` with mean and deviation of the blocks of `volumes`.
+
+    Examples
+    --------
+    >>> volumes = torch.rand(2, 1, 4, 4, 6)
+    >>> block = (2, 2, 3)
+    >>> again = restore_blocks(normalise_blocks(volumes, block), volumes, block)
+    >>> torch.allclose(again, volumes, atol=1e-6)
+    True
+    """
+    patches = cut_patches(volumes, block)
+    mean, variance = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
+    scaled = cut_patches(normalised, block) * (variance + 1e-6).sqrt() + mean
+    return join_patches(scaled, block, _size(volumes))
+
+
 def masked_mean(errors: Tensor, mask: Tensor) -> Tensor:
     """Return the mean of `errors` where `mask`, or 0 where it is empty."""
     # Not errors[mask]: its size would make a GPU wait.
