@@ -26,6 +26,7 @@ from napari_neuropretrain.config.options.sources import (
     CohortOptions,
     LabelMapsOptions,
     LatentDiffusionOptions,
+    StoreOptions,
     TemplateCohortOptions,
     VideoOptions,
 )
@@ -225,6 +226,12 @@ SOURCES.register(
     "Preprocessed scans with a table of participants",
     CohortOptions,
     _ROOT + "training.cohort_source:open_cohort",
+)
+SOURCES.register(
+    "store",
+    "Preprocessed scans packed for fast reading, also from object storage",
+    StoreOptions,
+    _ROOT + "training.store_source:open_store_source",
 )
 SOURCES.register(
     "template_cohort",

@@ -24,6 +24,7 @@ from napari_neuropretrain.config.fields import (
     Spacing,
 )
 from napari_neuropretrain.config.mask_training import TrainBrainMaskConfig
+from napari_neuropretrain.config.packing import PackConfig
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
@@ -171,6 +172,12 @@ JOBS.register(
     "Turn raw T1 scans into aligned, normalised volumes",
     PreprocessConfig,
     _ROOT + "preprocessing.cohort:preprocess",
+)
+JOBS.register(
+    "pack",
+    "Pack preprocessed volumes into a store for fast reading",
+    PackConfig,
+    _ROOT + "training.pack:pack",
 )
 JOBS.register(
     "finetune",

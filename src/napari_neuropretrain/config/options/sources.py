@@ -130,3 +130,13 @@ class LatentDiffusionOptions(Config):
         if value < info.data.get(lowest, value):
             raise ValueError(f"must be at least {lowest} ({info.data[lowest]:g})")
         return value
+
+
+class StoreOptions(Config):
+    """Packed volumes: fast reading, for cohorts of any size."""
+
+    path: str = "packed"
+    """Folder that ``neuropretrain pack`` wrote, or the address of a store."""
+    check: Literal["sources", "voxels", "none"] = "sources"
+    """What to look at first: whether the scans changed since they were packed, where
+    their folder can be seen; every packed volume, too, which takes long; nothing."""
