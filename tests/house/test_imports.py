@@ -23,7 +23,7 @@ LIGHT = {
     "gui",
 }
 HEAVY = {"torch", "monai", "lightning", "ants", "SimpleITK", "sklearn", "pandas"}
-HEAVY |= {"scipy", "nilearn", "matplotlib", "dask", "distributed"}
+HEAVY |= {"scipy", "nilearn", "matplotlib", "dask", "distributed", "numba"}
 QT = {"qtpy", "superqt", "magicgui", "napari", "PyQt6", "PySide6"}
 
 # Folder or module: the folders of this package it may import besides itself.

@@ -49,6 +49,8 @@ def vary_intensity(
 ) -> Tensor:
     """Raise intensities to a power between their extremes, then scale and shift.
 
+    The background counts: the least is never above 0, the largest never below.
+
     Parameters
     ----------
     volumes
@@ -58,6 +60,7 @@ def vary_intensity(
     """
     flat = volumes.flatten(1)  # (B, voxels)
     low, high = flat.aminmax(dim=1, keepdim=True)
+    low, high = low.clamp(max=0), high.clamp(min=0)
     span = (high - low).clamp(min=torch.finfo(volumes.dtype).tiny)
     powered = ((flat - low) / span).clamp_(0, 1).pow_(gamma[:, None])
     scale, offset = span * gain[:, None], low * gain[:, None] + shift[:, None]
@@ -76,24 +79,20 @@ def add_noise(volumes: Tensor, sigma: Tensor, generator: torch.Generator) -> Ten
     return noise.mul_(sigma[:, None, None, None, None]).add_(volumes)
 
 
-def cut_out(volumes: Tensor, extent: Tensor, place: Tensor) -> Tensor:
+def cut_out(volumes: Tensor, boxes: Tensor) -> Tensor:
     """Set a box of each volume to 0.
 
     Parameters
     ----------
     volumes
         (B, 1, X, Y, Z).
-    extent
-        Edges of the box as a share of the volume's, (B,); rounded to voxels.
-    place
-        Where it lies, (B, 3), from 0, at the first voxel, to 1, at the last one.
+    boxes
+        First and last + 1 voxel along each axis, (B, 3, 2).
     """
     outside = torch.zeros((), dtype=torch.bool, device=volumes.device)
     for axis, size in enumerate(volumes.shape[2:]):
-        edge = (extent * size).round()
-        first = (place[:, axis] * (size - edge)).round()
         here = torch.arange(size, device=volumes.device)
-        away = (here < first[:, None]) | (here >= (first + edge)[:, None])
+        away = (here < boxes[:, axis, :1]) | (here >= boxes[:, axis, 1:])
         outside = outside | away.reshape(len(volumes), 1, *_along(axis, size))
     return volumes * outside
 
