@@ -25,10 +25,12 @@ def test_position_and_time_left_of_a_stage():
 def test_losses_are_kept_per_epoch_and_not_per_step():
     account = Account()
     account.take({"state": "step", "step": 5, "total": 40, "values": {"loss": 9.0}})
-    for loss in (0.5, 0.4):
-        values = {"loss": loss, "validation_loss": loss + 0.1, "epoch": 1}
-        account.take({"state": "epoch", "step": 1, "total": 2, "values": values})
-    assert account.losses == {"loss": [0.5, 0.4], "validation_loss": [0.6, 0.5]}
+    for epoch, loss in enumerate((0.5, 0.4), start=1):
+        values = {"loss": loss, "validation_loss": loss + 0.1, "epoch": epoch}
+        account.take({"state": "epoch", "step": epoch, "total": 2, "values": values})
+    losses = account.curves.groups["Loss"]
+    assert losses["loss"].values == [0.5, 0.4]
+    assert losses["validation_loss"].values == [0.6, 0.5]
     assert account.fraction == pytest.approx(5 / 40)
 
 

@@ -1,9 +1,11 @@
-"""What the events of a run amount to: position, time left, losses, words."""
+"""What the events of a run amount to: position, time left, curves, words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from napari_neuropretrain.gui.curves import Curves
 
 SCAN_STEPS = ("brain mask", "bias field", "registration", "resampling", "intensity")
 """What the engine calls the steps of one scan; it announces each as it begins."""
@@ -22,14 +24,14 @@ class Account:
         Share of the current stage that is done, or None.
     stage
         One line for the progress bar.
-    losses
-        By name (``loss``, ``validation_loss``...), one value per epoch.
+    curves
+        What was said after each epoch: losses, metrics, probes.
     """
 
     def __init__(self) -> None:
         self.fraction: float | None = None
         self.stage = ""
-        self.losses: dict[str, list[float]] = {}
+        self.curves = Curves()
         self._began: tuple[float, int] | None = None
         self._total: int | None = None
         self._last_step = 0
@@ -38,7 +40,7 @@ class Account:
 
     def take(self, event: Mapping[str, Any]) -> str:
         """Note one event and return its line for the log, or an empty string."""
-        state, values = event["state"], event.get("values", {})
+        state = event["state"]
         step, total = event.get("step"), event.get("total")
         if state in _ITEM or event.get("message") in SCAN_STEPS:
             self._move_scan(event)
@@ -49,8 +51,7 @@ class Account:
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
         elif state == "finished":
             self.fraction, self.stage = 1.0, ""
-        if state == "epoch":
-            self._note_losses(values)
+        self.curves.take(event)
         return _log_line(state, event)
 
     def _move(
@@ -74,11 +75,6 @@ class Account:
         self._scans.take(event)
         self._began = None
         self.fraction, self.stage = self._scans.fraction, self._scans.words
-
-    def _note_losses(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            if "loss" in name and isinstance(value, int | float):
-                self.losses.setdefault(name, []).append(float(value))
 
 
 class ScanCount:

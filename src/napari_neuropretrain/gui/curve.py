@@ -1,66 +1,215 @@
-"""A small painter for loss curves."""
+"""Draw curves over the epochs, in the colours of the viewer's theme."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 
-from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-_COLORS = ("#4c9be8", "#f0a030", "#50c878", "#c678dd")
+from napari_neuropretrain.gui.curves import Curve
+from napari_neuropretrain.gui.ticks import label_of, log_ticks, ticks, whole_ticks
+
+COLORS = ("#3d8fe0", "#e8902a", "#35a35c", "#b06cc9", "#d0555f", "#7d8a99")
+_FEW = 40
+"""Epochs up to which each is marked by a dot."""
+_RIGHT, _GAP = 12, 6
 
 
-class LossCurve(QWidget):
-    """One line per loss, from the first epoch to the latest."""
+class CurvePlot(QWidget):
+    """Some curves on one axis; the epoch under the mouse is read out in the legend."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setFixedHeight(110)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._losses: dict[str, Sequence[float]] = {}
-        self.setVisible(False)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setMinimumHeight(130)
+        self.setMouseTracking(True)
+        self._curves: tuple[Curve, ...] = ()
+        self._best: int | None = None
+        self._log = False
+        self._pointed: int | None = None
 
-    def show_losses(self, losses: Mapping[str, Sequence[float]]) -> None:
-        """Draw `losses`, by name."""
-        self._losses = {name: values for name, values in losses.items() if values}
-        self.setVisible(bool(self._losses))
-        self.setToolTip(", ".join(f"{n}: {v[-1]:.4g}" for n, v in self._losses.items()))
+    def sizeHint(self) -> QSize:
+        """Return the size that shows all well."""
+        return QSize(320, 170)
+
+    def show_curves(
+        self, curves: Sequence[Curve], best: int | None = None, log: bool = False
+    ) -> None:
+        """Draw curves.
+
+        Parameters
+        ----------
+        curves
+            Each with at least one point.
+        best
+            Epoch to mark, or None.
+        log
+            Whether the values are spaced by their logarithm; all are positive then.
+        """
+        self._curves, self._best, self._log = tuple(curves), best, log
+        self.update()
+
+    def legend(self) -> list[tuple[str, QColor]]:
+        """Return label and value of each curve: at the mouse, else the latest one."""
+        shown = []
+        for number, curve in enumerate(self._curves):
+            at = self._pointed
+            value = curve.values[-1] if at is None else curve.at(at)
+            words = "–" if value is None else f"{value:.4g}"
+            color = QColor(COLORS[number % len(COLORS)])
+            shown.append((f"{curve.label} {words}".strip(), color))
+        return shown
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        """Read out the nearest epoch."""
+        if event is not None and self._curves:
+            self._pointed = self._axes().nearest(event.position().x(), self._curves)
+            self.update()
+
+    def leaveEvent(self, event: QEvent | None) -> None:
+        """Read out the latest epoch again."""
+        self._pointed = None
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Draw the lines, with the range at the left and a legend above."""
-        if not self._losses:
+        """Draw grid, curves and legend."""
+        if not self._curves:
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        text = self.palette().windowText().color()
-        area = QRectF(52, 20, self.width() - 60, self.height() - 28)
-        low = min(min(values) for values in self._losses.values())
-        high = max(max(values) for values in self._losses.values())
-        painter.setPen(QPen(text, 1))
-        painter.drawText(
-            QRectF(0, 12, 48, 16), Qt.AlignmentFlag.AlignRight, f"{high:.3g}"
-        )
-        bottom = QRectF(0, area.bottom() - 8, 48, 16)
-        painter.drawText(bottom, Qt.AlignmentFlag.AlignRight, f"{low:.3g}")
-        left = area.left()
-        for (name, values), color in zip(self._losses.items(), _COLORS, strict=False):
-            painter.setPen(QPen(QColor(color), 2))
-            painter.drawPolyline(_line(values, area, low, high))
-            words = f"{name.replace('_', ' ')} {values[-1]:.3g}"
-            width = painter.fontMetrics().horizontalAdvance(words)
-            painter.drawText(QRectF(left, 0, width + 4, 18), 0, words)
-            left += width + 16
+        axes = self._axes()
+        self._draw_grid(painter, axes)
+        for number, curve in enumerate(self._curves):
+            color = QColor(COLORS[number % len(COLORS)])
+            painter.setPen(QPen(color, 1.8))
+            line = axes.line(curve)
+            painter.drawPolyline(QPolygonF(line))
+            if len(line) <= _FEW:
+                painter.setBrush(color)
+                for point in line:
+                    painter.drawEllipse(point, 2.2, 2.2)
+        self._draw_legend(painter)
         painter.end()
 
+    def _axes(self) -> Axes:
+        metrics = self.fontMetrics()
+        low, high = _range(self._curves, self._log)
+        marks = log_ticks(low, high, 4) if self._log else ticks(low, high, 4)
+        left = max(metrics.horizontalAdvance(label_of(mark)) for mark in marks)
+        line = metrics.height()
+        size = self.width() - left - _GAP - _RIGHT, self.height() - 2.6 * line - _GAP
+        area = QRectF(left + _GAP, line * 1.4, size[0], size[1])
+        epochs = [epoch for curve in self._curves for epoch in curve.epochs]
+        return Axes(area, (min(epochs), max(epochs)), (low, high), marks, self._log)
 
-def _line(values: Sequence[float], area: QRectF, low: float, high: float) -> QPolygonF:
-    """Return the points of one curve within `area`."""
-    step = area.width() / max(len(values) - 1, 1)
-    tall = area.height() / ((high - low) or 1.0)
-    points = [
-        QPointF(area.left() + i * step, area.bottom() - (value - low) * tall)
-        for i, value in enumerate(values)
-    ]
-    return QPolygonF(points)
+    def _draw_grid(self, painter: QPainter, axes: Axes) -> None:
+        text = self.palette().windowText().color()
+        faint, line = QColor(text), painter.fontMetrics().height()
+        faint.setAlpha(45)
+        soft = QColor(text)
+        soft.setAlpha(170)
+        area = axes.area
+        for mark in axes.marks:
+            y = axes.y(mark)
+            painter.setPen(QPen(faint, 1))
+            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+            painter.setPen(soft)
+            box = QRectF(0, y - line / 2, area.left() - _GAP, line)
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(box, flags, label_of(mark))
+        for epoch in whole_ticks(*axes.epochs):
+            box = QRectF(axes.x(epoch) - 30, area.bottom() + 2, 60, line)
+            painter.drawText(box, Qt.AlignmentFlag.AlignHCenter, str(epoch))
+        for marked, style in (
+            (self._best, Qt.PenStyle.DashLine),
+            (self._pointed, Qt.PenStyle.SolidLine),
+        ):
+            if marked is not None:
+                painter.setPen(QPen(soft, 1, style))
+                x = axes.x(marked)
+                painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+
+    def _draw_legend(self, painter: QPainter) -> None:
+        text, left = self.palette().windowText().color(), 2.0
+        metrics = painter.fontMetrics()
+        for words, color in self.legend():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            painter.drawRoundedRect(QRectF(left, metrics.height() / 2 - 2, 12, 4), 2, 2)
+            painter.setPen(text)
+            width = metrics.horizontalAdvance(words)
+            painter.drawText(
+                QRectF(left + 17, 0, width + 4, metrics.height()), 0, words
+            )
+            left += width + 31
+        if self._pointed is not None:
+            box = QRectF(0, 0, self.width() - _RIGHT, metrics.height())
+            said = f"epoch {self._pointed}"
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight, said)
+
+
+class Axes:
+    """From epochs and values to points of a widget.
+
+    Parameters
+    ----------
+    area
+        Where curves are drawn.
+    epochs, values
+        First and last of each.
+    marks
+        Values with a grid line.
+    log
+        Whether values are spaced by their logarithm.
+    """
+
+    def __init__(
+        self,
+        area: QRectF,
+        epochs: tuple[int, int],
+        values: tuple[float, float],
+        marks: Sequence[float],
+        log: bool,
+    ) -> None:
+        self.area, self.epochs, self.marks = area, epochs, marks
+        self._scale = math.log10 if log else float
+        self._low, self._high = (self._scale(one) for one in values)
+
+    def x(self, epoch: int) -> float:
+        """Return where an epoch is; a lone one is in the middle."""
+        first, last = self.epochs
+        share = (epoch - first) / (last - first) if last > first else 0.5
+        return self.area.left() + share * self.area.width()
+
+    def y(self, value: float) -> float:
+        """Return where a value is."""
+        share = (self._scale(value) - self._low) / (self._high - self._low)
+        return self.area.bottom() - share * self.area.height()
+
+    def line(self, curve: Curve) -> list[QPointF]:
+        """Return the points of a curve, no more than the screen can show."""
+        step = max(1, len(curve.epochs) // max(1, int(self.area.width())))
+        kept = {*range(0, len(curve.epochs), step), len(curve.epochs) - 1}
+        return [
+            QPointF(self.x(curve.epochs[i]), self.y(curve.values[i]))
+            for i in sorted(kept)
+        ]
+
+    def nearest(self, x: float, curves: Sequence[Curve]) -> int:
+        """Return the epoch with a point nearest to `x`."""
+        epochs = {epoch for curve in curves for epoch in curve.epochs}
+        return min(epochs, key=lambda epoch: abs(self.x(epoch) - x))
+
+
+def _range(curves: Sequence[Curve], log: bool) -> tuple[float, float]:
+    """Return the ends of the axis of values, with a little room around."""
+    values = [value for curve in curves for value in curve.values]
+    low, high = min(values), max(values)
+    if log:
+        room = (high / low) ** 0.06 if high > low else 1.5
+        return low / room, high * room
+    room = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    return low - room, high + room

@@ -1,4 +1,4 @@
-"""What a run says: state, progress, losses, log, table."""
+"""What a run says: state, progress, curves, log, table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.gui.account import Account
-from napari_neuropretrain.gui.curve import LossCurve
+from napari_neuropretrain.gui.curve_panel import CurvePanel
 
 _LOG_LINES = 5000
 
@@ -37,7 +37,7 @@ class RunPanel(QWidget):
         self.stage.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
-        self.curve = LossCurve()
+        self.curves = CurvePanel()
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.log.setPlaceholderText("The log of the run appears here.")
@@ -47,7 +47,7 @@ class RunPanel(QWidget):
         self.table = _table()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.state, self.bar, self.stage, self.curve, self.table):
+        for widget in (self.state, self.bar, self.stage, self.curves, self.table):
             column.addWidget(widget)
         column.addWidget(self.log, 1)
         self.reset()
@@ -59,7 +59,7 @@ class RunPanel(QWidget):
         self.bar.setValue(0)
         self.stage.clear()
         self.log.clear()
-        self.curve.show_losses({})
+        self.curves.show_curves(self.account.curves)
         self.table.setVisible(False)
 
     def busy(self) -> None:
@@ -82,7 +82,7 @@ class RunPanel(QWidget):
             self.bar.setValue(round(100 * self.account.fraction))
             self.stage.setText(self.account.stage)
         if any(event["state"] == "epoch" for event in events):
-            self.curve.show_losses(self.account.losses)
+            self.curves.show_curves(self.account.curves)
 
     def show_table(self, rows: Sequence[Sequence[str]]) -> None:
         """Show rows, the first of which is the header."""
