@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.choice import SourceChoice
 from napari_neuropretrain.config.contract import (
     BrainMaskParameters,
     DegreesOfFreedom,
@@ -95,6 +96,19 @@ class PreprocessConfig(Config):
         return config
 
 
+class SynthesiseConfig(Config):
+    """Write the volumes of a source as a preprocessed cohort, once and for all."""
+
+    source: SourceChoice = Field(default="template_cohort", validate_default=True)
+    """What makes the volumes."""
+    output: OutputFolder
+    """Folder for the cohort; running again makes only what is missing."""
+    workers: Count = 1
+    """Volumes made at the same time, each in a process of its own; 1 for a GPU."""
+    overwrite: bool = False
+    """Make every volume again, also those already there."""
+
+
 class PredictConfig(Config):
     """Apply a trained model to raw or preprocessed scans."""
 
@@ -178,6 +192,12 @@ JOBS.register(
     "Pack preprocessed volumes into a store for fast reading",
     PackConfig,
     _ROOT + "training.pack:pack",
+)
+JOBS.register(
+    "synthesise",
+    "Write synthetic volumes as a cohort",
+    SynthesiseConfig,
+    _ROOT + "preprocessing.synthesise:synthesise",
 )
 JOBS.register(
     "finetune",

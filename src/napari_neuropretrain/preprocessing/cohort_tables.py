@@ -8,7 +8,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from napari_neuropretrain import __version__
@@ -30,6 +30,7 @@ DESCRIPTION, PARTICIPANTS = "dataset_description.json", "participants.tsv"
 RECORD = "preprocess.tsv"
 FIGURES = "figures"
 MISSING = "n/a"
+TITLE = "T1-weighted scans preprocessed by napari-neuropretrain"
 PARTIAL = re.compile(r"\..+\.(tsv|json|yaml|html|png)\.[a-z0-9_]{8}")
 """Names of temporary files of atomic writes."""
 BIDS_VERSION = "1.9.0"
@@ -56,13 +57,23 @@ def check_output(output: Path, cohort: Cohort) -> None:
         If `output` is where the raw scans are, or another BIDS dataset.
     """
     root = cohort.root.resolve()
-    home = root.parent if root.suffix.lower() in TABLE_SUFFIXES else root
+    check_own(output, root.parent if root.suffix.lower() in TABLE_SUFFIXES else root)
+
+
+def check_own(output: Path, home: Path | None = None) -> None:
+    """Refuse a folder with another dataset, or `home`, where the input is.
+
+    Raises
+    ------
+    CohortError
+        If its tables would be overwritten.
+    """
     description = output / DESCRIPTION
     foreign = (
         description.exists()
         and "napari-neuropretrain" not in description.read_text(encoding="utf-8")
     )
-    if output.resolve() == home or foreign:
+    if foreign or (home is not None and output.resolve() == home.resolve()):
         raise CohortError(
             f"'{output}' holds raw scans or another dataset, whose tables would be "
             "overwritten. Give a folder of its own, for example "
@@ -88,10 +99,10 @@ def _modified(file: Path) -> float:
         return math.inf
 
 
-def write_description(output: Path) -> None:
+def write_description(output: Path, title: str = TITLE) -> None:
     """Write ``dataset_description.json`` of a BIDS derivative."""
     description = {
-        "Name": "T1-weighted scans preprocessed by napari-neuropretrain",
+        "Name": title,
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "napari-neuropretrain", "Version": __version__}],
@@ -99,15 +110,18 @@ def write_description(output: Path) -> None:
     write_text(output / DESCRIPTION, json.dumps(description, indent=2) + "\n")
 
 
-def write_participants(output: Path, scans: Sequence[Scan]) -> None:
+def write_participants(
+    output: Path, scans: Sequence[Scan], without: Collection[str] = ()
+) -> None:
     """Write the labels of `scans`, and keep those of scans done here before.
 
     One row a scan: ``participant_id``, ``session_id`` where there are sessions, and
-    the columns of the raw table other than paths.
+    the columns of the raw table other than paths. Keys in `without` lose their row.
     """
     rows = _earlier_rows(output / PARTICIPANTS) | {
         scan.key: _participant_row(scan) for scan in scans
     }
+    rows = {key: row for key, row in rows.items() if key not in without}
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     if all(row["session_id"] == MISSING for row in rows.values()):
         columns.remove("session_id")

@@ -8,7 +8,8 @@ and caudate, by deforming these structures and what lies around them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,8 @@ class LabelMapsSource(TemplateSource):
         If there is no label map.
     """
 
+    id_prefix = "sub-labelmaps"
+
     def __init__(self, options: LabelMapsOptions) -> None:
         shared = set(TemplateCohortOptions.model_fields)
         super().__init__(TemplateCohortOptions(**options.model_dump(include=shared)))
@@ -99,15 +102,28 @@ class LabelMapsSource(TemplateSource):
         voxels = apply_affine(np.linalg.inv(atlas.affine), points)
         return np.asarray(ndimage.map_coordinates(atlas.labels, voxels, order=0))
 
+    def provenance(self) -> dict[str, Any]:
+        """Return what tells the label maps apart from others."""
+        digest = hashlib.sha256()
+        for path in self._paths:
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        return {"LabelMaps": len(self._paths), "LabelMapsDigest": digest.hexdigest()}
+
+    def _start(
+        self, person: SyntheticParticipant
+    ) -> tuple[np.random.Generator, Severity]:
+        """Draw how ill somebody is, first of all."""
+        rng = np.random.default_rng((self.seed, 5, person.index))
+        extent = rng.uniform(LEAST_DISEASE, 1)
+        return rng, Severity.of(person.age, person.diagnosis, extent)
+
     def _place(
         self, person: SyntheticParticipant
     ) -> tuple[np.random.Generator, LabelledBrain, FloatArray]:
         """Draw a label map and where each voxel looks in it, (3, X, Y, Z) MNI mm."""
         options = self._options
-        rng = np.random.default_rng((self.seed, 5, person.index))
+        rng, severity = self._start(person)
         atlas = read_labelled_brain(self._paths[rng.integers(len(self._paths))])
-        extent = rng.uniform(LEAST_DISEASE, 1)
-        severity = Severity.of(person.age, person.diagnosis, extent)
         points = lattice_points(
             self.shape, template_grid(self.shape, options.spacing_mm)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.progress import Failure
@@ -60,3 +60,12 @@ class VolumeSource(Protocol):
         CohortError
             If no volume has such a label.
         """
+
+
+def label_names(source: VolumeSource) -> tuple[str, ...]:
+    """Return the names of all labels of a source; none where it does not list them.
+
+    A source lists them as ``label_names``. One whose volumes depend on files besides
+    its options tells these apart by ``provenance()``, plain values by name.
+    """
+    return cast("tuple[str, ...]", getattr(source, "label_names", ()))

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 LEFT_BIAS = 0.05
 """Strength of the bias field that a correction leaves."""
 LEAST_DISEASE = 0.75
+SEVERITIES = ("age_severity", "ad_severity", "pd_severity")
+"""How far each planted effect has gone, 0 to 1."""
 _WORDS = {
     "sex": ("f", "m"),
     "diagnosis": ("ad", "cn", "pd"),
@@ -70,6 +72,8 @@ class TemplateSource:
     """
 
     failures: tuple[Failure, ...] = ()
+    label_names: tuple[str, ...] = ("age", *_WORDS, *SEVERITIES)
+    id_prefix = "sub-template"
 
     def __init__(
         self, options: TemplateCohortOptions, sizes: EffectSizes | None = None
@@ -77,7 +81,8 @@ class TemplateSource:
         self.seed = options.seed
         self.people = draw_participants(options.participants, options.seed)
         self.shape = options.shape
-        self.ids = tuple(f"synthetic-{self.seed}-{who.index}" for who in self.people)
+        start = f"{self.id_prefix}{self.seed}n"
+        self.ids = tuple(f"{start}{who.index + 1:06d}" for who in self.people)
         self.contract: PreprocessingContract | None = PreprocessingContract(
             shape=options.shape, spacing_mm=options.spacing_mm
         )
@@ -94,7 +99,9 @@ class TemplateSource:
         return torch.from_numpy(self._brain(self.people[index]))[None]
 
     def label(self, index: int, name: str) -> float | None:
-        """Return age in years, or the number of a word: sex, diagnosis, site.
+        """Return age in years, a severity, or the number of a word.
+
+        Words are sex, diagnosis and site; severities are ``age_severity`` and so on.
 
         Raises
         ------
@@ -102,11 +109,18 @@ class TemplateSource:
             If it is another name.
         """
         words = self.classes(name)
+        if name.lower() in SEVERITIES:
+            severity = self.severity(index)
+            return float(getattr(severity, name.lower().removesuffix("_severity")))
         value = getattr(self.people[index], name.lower())
         return float(words.index(value.lower())) if words else float(value)
 
+    def severity(self, index: int) -> Severity:
+        """Return how far age and disease have gone in a volume."""
+        return self._start(self.people[index])[1]
+
     def classes(self, name: str) -> tuple[str, ...]:
-        """Return the words of a label in alphabetical order, or () for the age.
+        """Return the words of a label in alphabetical order, or () for numbers.
 
         Raises
         ------
@@ -114,17 +128,23 @@ class TemplateSource:
             If there is no such label.
         """
         name = name.lower()
-        if name not in ("age", *_WORDS):
+        if name not in self.label_names:
             raise CohortError(
-                f"Synthetic participants have no label '{name}', only 'age', "
-                f"{', '.join(repr(word) for word in _WORDS)}. Give one of these."
+                f"Synthetic participants have no label '{name}', only "
+                f"{', '.join(map(repr, self.label_names))}. Give one of these."
             )
         return _WORDS.get(name, ())
 
-    def _brain(self, person: SyntheticParticipant) -> FloatArray:
+    def _start(
+        self, person: SyntheticParticipant
+    ) -> tuple[np.random.Generator, Severity]:
+        """Draw how ill somebody is, first of all."""
         rng = np.random.default_rng((self.seed, 4, person.index))
         extent = rng.uniform(LEAST_DISEASE, 1)
-        severity = Severity.of(person.age, person.diagnosis, extent)
+        return rng, Severity.of(person.age, person.diagnosis, extent)
+
+    def _brain(self, person: SyntheticParticipant) -> FloatArray:
+        rng, severity = self._start(person)
         t1, brain = self._anatomy(rng, severity)
         noisy = person.site == "site-2"
         t1 = vary_contrast(rng, t1, noisy) * coil_field(rng, self.shape, LEFT_BIAS)

@@ -11,7 +11,13 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.options.sources import CohortOptions
 from napari_neuropretrain.data.labels import numeric_labels
 from napari_neuropretrain.data.participants import Cohort, Scan, read_cohort
-from napari_neuropretrain.data.tables import MISSING_VALUES, find_column
+from napari_neuropretrain.data.tables import (
+    MISSING_VALUES,
+    PARTICIPANT_COLUMNS,
+    PATH_COLUMNS,
+    SESSION_COLUMNS,
+    find_column,
+)
 from napari_neuropretrain.data.unpacked import FloatArray, UnpackedVolumes
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.errors import CohortError, ImageError
@@ -51,6 +57,12 @@ class CohortSource:
 
     def __len__(self) -> int:
         return len(self.cohort.scans)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Columns of the table that are no names or paths."""
+        others = {*PARTICIPANT_COLUMNS, *SESSION_COLUMNS, *PATH_COLUMNS}
+        return tuple(one for one in self.cohort.columns if one.lower() not in others)
 
     def volume(self, index: int) -> Tensor:
         """Return a preprocessed T1, float32 (1, X, Y, Z).
