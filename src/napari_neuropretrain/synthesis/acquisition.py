@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_neuropretrain.synthesis.anatomy import FloatArray
 from napari_neuropretrain.synthesis.deformation import (
@@ -26,6 +25,7 @@ from napari_neuropretrain.synthesis.effects import (
     effect_displacement,
 )
 from napari_neuropretrain.synthesis.head import build_head
+from napari_neuropretrain.synthesis.resizing import resize
 
 VIEW_MM = (196.0, 244.0, 224.0)
 VIEW_CENTRE = (0.0, -9.0, -6.0)
@@ -147,10 +147,7 @@ def coil_field(
     """Return a smooth positive bias field (X, Y, Z) around 1."""
     knots = rng.uniform(-strength, strength, (4, 4, 4))
     middle = [min(size, 24) for size in shape]
-    smooth = ndimage.zoom(knots, [n / 4 for n in middle], order=3)
-    field = np.exp(smooth).astype(np.float32)
-    zoom = [n / m for n, m in zip(shape, middle, strict=True)]
-    return np.asarray(ndimage.zoom(field, zoom, order=1))
+    return resize(np.exp(resize(knots, middle, order=3)), shape, order=1)
 
 
 def magnitude_noise(

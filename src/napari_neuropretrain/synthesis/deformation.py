@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_neuropretrain.synthesis.anatomy import FloatArray
+from napari_neuropretrain.synthesis.resizing import resize
 
 Affine = NDArray[np.float64]
 LATTICE_MM = 4.0
@@ -115,10 +116,10 @@ def random_displacement(
     smooth *= rms_mm / np.sqrt((smooth**2).sum(0).mean())
     # A cubic refinement leaves no creases where control points meet.
     step = CONTROL_MM / 4
-    fine = [ndimage.zoom(axis, 4, order=3, grid_mode=False) for axis in smooth]
+    fine = resize(smooth, [4 * count for count in counts], order=3)
     affine = np.diag([step, step, step, 1.0])
     affine[:3, 3] = low_mm - CONTROL_MM
-    return DisplacementField(np.stack(fine), affine)
+    return DisplacementField(fine, affine)
 
 
 def random_head_pose(rng: np.random.Generator, size: float) -> Affine:
@@ -171,5 +172,4 @@ def lattice_points(shape: tuple[int, int, int], affine: Affine) -> FloatArray:
 
 def refine(points: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
     """Read a lattice (3, x, y, z) off at every voxel: (3, X, Y, Z), linear."""
-    zoom = [n / m for n, m in zip(shape, points.shape[1:], strict=True)]
-    return np.stack([ndimage.zoom(axis, zoom, order=1) for axis in points])
+    return resize(points, shape, order=1)

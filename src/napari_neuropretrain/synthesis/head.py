@@ -27,6 +27,7 @@ from napari_neuropretrain.synthesis.anatomy import (
     soft_ellipsoid,
     tissue_maps,
 )
+from napari_neuropretrain.synthesis.resizing import resize
 
 LOW_MM: Triple = (-100.0, -134.0, -140.0)
 HIGH_MM: Triple = (100.0, 118.0, 110.0)
@@ -210,9 +211,7 @@ def _texture(shape: tuple[int, int, int], spacing_mm: float) -> FloatArray:
     rng = np.random.default_rng(20090114)
     coarse = rng.standard_normal((34, 43, 42))
     smooth = ndimage.gaussian_filter(coarse, 0.8)
-    zoom = [n / m for n, m in zip(shape, smooth.shape, strict=True)]
-    noise = ndimage.zoom(smooth / smooth.std(), zoom, order=1)
-    return np.asarray(noise, dtype=np.float32)
+    return resize(smooth / smooth.std(), shape, order=1)
 
 
 def _paint(around: FloatArray, weight: FloatArray, value: float) -> FloatArray:
