@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
+
+from napari_neuropretrain.evaluation.weighted import (
+    Estimates,
+    binary_estimates,
+    regression_estimates,
+)
 
 
 def roc_auc(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -65,12 +72,15 @@ def youden_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
 
 
 def binary_metrics(
-    probabilities: ArrayLike, labels: ArrayLike, threshold: float = 0.5
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    threshold: float = 0.5,
+    bins: int = 10,
 ) -> dict[str, Any]:
     """Judge probabilities (N,) of the positive group against labels (N,).
 
-    Whoever has a probability of at least `threshold` is called positive. A share
-    of an empty group is None.
+    Whoever has a probability of at least `threshold` is called positive. What is
+    not defined, as a share of an empty group, is None.
 
     Examples
     --------
@@ -79,28 +89,16 @@ def binary_metrics(
     (0.5, 0.5, 0.75)
     """
     score, positive = _pair(probabilities, labels)
-    called = score >= threshold
-    sensitivity = _share(called[positive])
-    specificity = _share(~called[~positive])
-    both = sensitivity is not None and specificity is not None
-    return {
-        "n": int(score.size),
-        "n_positive": int(positive.sum()),
-        "threshold": float(threshold),
-        "roc_auc": roc_auc(score, positive) if both else None,
-        "accuracy": _share(called == positive),
-        "balanced_accuracy": ((sensitivity or 0) + (specificity or 0)) / 2
-        if both
-        else None,
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-    }
+    ones = np.ones((1, score.size))
+    found = binary_estimates(score, positive, threshold, ones, bins)
+    counts = {"n": int(score.size), "n_positive": int(positive.sum())}
+    return counts | {"threshold": float(threshold)} | _plain(found)
 
 
 def regression_metrics(predictions: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
     """Judge predicted values (N,) against labels (N,), in the label's unit.
 
-    Pearson's r is None where it is not defined.
+    What is not defined, as the correlation with one value, is None.
 
     Examples
     --------
@@ -108,22 +106,16 @@ def regression_metrics(predictions: ArrayLike, labels: ArrayLike) -> dict[str, A
     2.0
     """
     given, label = (np.asarray(array, dtype=float) for array in (predictions, labels))
-    error = given - label
-    varied = label.size > 1 and np.ptp(given) > 0 and np.ptp(label) > 0
-    return {
-        "n": int(label.size),
-        "mae": float(np.abs(error).mean()),
-        "rmse": float(np.sqrt((error**2).mean())),
-        "bias": float(error.mean()),
-        "r": float(np.corrcoef(given, label)[0, 1]) if varied else None,
-    }
+    found = regression_estimates(given, label, np.ones((1, label.size)))
+    return {"n": int(label.size)} | _plain(found)
+
+
+def _plain(estimates: Estimates) -> dict[str, float | None]:
+    values = {name: float(value[0]) for name, value in estimates.items()}
+    return {name: value if isfinite(value) else None for name, value in values.items()}
 
 
 def _pair(
     scores: ArrayLike, labels: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return np.asarray(scores, dtype=float), np.asarray(labels, dtype=float) > 0.5
-
-
-def _share(flags: NDArray[np.bool_]) -> float | None:
-    return float(flags.mean()) if flags.size else None
