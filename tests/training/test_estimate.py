@@ -13,8 +13,8 @@ from napari_neuropretrain.cli.main import main
 from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.training import estimate as estimating
+from napari_neuropretrain.training import findings
 from napari_neuropretrain.training import probe as probing
-from napari_neuropretrain.training import trial
 from napari_neuropretrain.training.trial import Trial
 
 TOY = {
@@ -30,7 +30,7 @@ VALUES = {"backbone": TOY, "task": "ad", "device": "cpu", "threads": 1, "epochs"
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Estimate]:
     """Keep what the trial says, in this process."""
     said: list[Estimate] = []
-    monkeypatch.setattr(trial, "say", said.append)
+    monkeypatch.setattr(findings, "say", said.append)
     return said
 
 

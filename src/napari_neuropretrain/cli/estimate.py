@@ -1,4 +1,4 @@
-"""``neuropretrain estimate``: parameters, time and memory before a training."""
+"""``neuropretrain estimate`` and ``estimate-pretrain``: what a training would cost."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from napari_neuropretrain.config.estimate import (
     ESTIMATES,
     Estimate,
     EstimateConfig,
+    PretrainEstimateConfig,
 )
 from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.runs import EXIT_DONE, EXIT_FAILED, check_inputs
 
 
-def run_estimate(arguments: Sequence[str]) -> int:
-    """Run ``estimate``; 1 where the settings cannot be trained with."""
-    entry = ESTIMATES["estimate"]
+def run_estimate(arguments: Sequence[str], command: str = "estimate") -> int:
+    """Estimate a training; 1 where the settings cannot be trained with."""
+    entry = ESTIMATES[command]
     given = ["--json-lines" if one == "--json" else one for one in arguments]
     config = parse_flags(entry.name, entry.options, given)
-    if not isinstance(config, EstimateConfig):
+    if not isinstance(config, EstimateConfig | PretrainEstimateConfig):
         raise TypeError(f"{entry.name} has other settings")
     check_inputs(config)
     settle_process()

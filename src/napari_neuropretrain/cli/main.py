@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from napari_neuropretrain import __version__
@@ -18,20 +19,26 @@ from napari_neuropretrain.cli.weights import run_inspect, run_weights
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
 from napari_neuropretrain.process_settings import settle_process
+from napari_neuropretrain.progress import silent
 from napari_neuropretrain.runs import (
     EXIT_DONE,
     EXIT_FAILED,
     EXIT_STOPPED,
     EXIT_USAGE,
     execute,
+    ranks_of,
     request_stop,
 )
 
-_OTHERS = {
+_OTHERS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "list": ("List backbones, methods, tasks, tunings, sources, devices", run_list),
     "weights": ("Known public weights: list, pull, import, inspect", run_weights),
     "inspect": ("Print the card of a model, or what is in a file", run_inspect),
     "estimate": ("Say what a fine-tuning would cost, before it starts", run_estimate),
+    "estimate-pretrain": (
+        "Say what a pre-training would cost, before it starts",
+        partial(run_estimate, command="estimate-pretrain"),
+    ),
     "doctor": ("Check this installation and this machine", run_doctor),
 }
 
@@ -73,11 +80,13 @@ def _run_job(job: str, arguments: Sequence[str]) -> int:
         known = ", ".join([entry.name for entry in JOBS] + list(_OTHERS))
         raise ConfigError(f"Unknown command '{job}'. Known: {known}.")
     config = parse_flags(job, JOBS[job].options, arguments)
+    follows = bool(ranks_of(config).rank)
     console = Console()
     _stop_on_interrupt(Path(getattr(config, "output")))  # noqa: B009
     settle_process()
-    outcome = execute(JOBS, job, config, console)
-    console.close(outcome)
+    outcome = execute(JOBS, job, config, silent if follows else console)
+    if not follows:
+        console.close(outcome)
     return EXIT_FAILED if outcome.failures else EXIT_DONE
 
 

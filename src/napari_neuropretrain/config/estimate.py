@@ -1,16 +1,18 @@
-"""Settings of the command ``estimate``, and what it finds out."""
+"""Settings of the commands that estimate a training, and what they find out."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.fields import NOTHING
+from napari_neuropretrain.config.options.sources import CohortOptions
 from napari_neuropretrain.config.registry import Registry
-from napari_neuropretrain.config.trainings import FinetuneConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 
 Span = tuple[float, float]
 
@@ -28,6 +30,30 @@ class EstimateConfig(FinetuneConfig):
     """Longest time for the training steps that are tried; 0 tries none."""
     json_lines: bool = False
     """Print JSON, a line each time more is known; --json is the same."""
+
+
+class PretrainEstimateConfig(PretrainConfig):
+    """Say what a pre-training would cost, with all its settings; nothing is written."""
+
+    output: Annotated[Path, Field(json_schema_extra={"path": "output"})] = Path(
+        "not-written"
+    )
+    """Not used; here so that the settings file of a pre-training can be given."""
+    probe_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """Longest time for the training steps that are tried; 0 tries none."""
+    json_lines: bool = False
+    """Print JSON, a line each time more is known; --json is the same."""
+
+    @field_validator("source")
+    @classmethod
+    def _one_source(cls, value: Choice) -> Choice:
+        """Without a cohort, only parameters are counted."""
+        return value
+
+    @property
+    def has_source(self) -> bool:
+        """Whether it is known where the volumes come from."""
+        return self.cohort != NOTHING or self.source.options != CohortOptions()
 
 
 class Estimate(Config):
@@ -152,5 +178,11 @@ ESTIMATES.register(
     "estimate",
     "Say what a fine-tuning would cost: parameters, time, memory",
     EstimateConfig,
+    "napari_neuropretrain.training.estimate:estimate",
+)
+ESTIMATES.register(
+    "estimate-pretrain",
+    "Say what a pre-training would cost: parameters, time, memory",
+    PretrainEstimateConfig,
     "napari_neuropretrain.training.estimate:estimate",
 )

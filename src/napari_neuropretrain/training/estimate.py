@@ -1,4 +1,4 @@
-"""The command ``estimate``: watch over the process that tries a fine-tuning.
+"""The command ``estimate``: watch over the process that tries a training.
 
 That process may be killed for its memory, or take too long: this one is left, and
 what was found out until then.
@@ -15,11 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
+from typing import TypeAlias
 
-from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
+from napari_neuropretrain.config.estimate import (
+    Estimate,
+    EstimateConfig,
+    PretrainEstimateConfig,
+)
 from napari_neuropretrain.errors import NeuropretrainError
 
 Listen = Callable[[Estimate], None]
+AnyConfig: TypeAlias = EstimateConfig | PretrainEstimateConfig
 
 _SET_UP_S = 300.0
 """Longest time to import, to read the cohort and to look at the weights."""
@@ -31,13 +37,13 @@ _KILLED = (
 )
 
 
-def estimate(config: EstimateConfig, listen: Listen) -> Estimate:
-    """Find out what a fine-tuning would cost.
+def estimate(config: AnyConfig, listen: Listen) -> Estimate:
+    """Find out what a training would cost.
 
     Parameters
     ----------
     config
-        Settings of the fine-tuning.
+        Settings of the training.
     listen
         Hears of each `Estimate` as soon as more is known.
 
@@ -77,7 +83,7 @@ def say(found: Estimate) -> None:
     sys.__stdout__.flush()  # type: ignore[union-attr]
 
 
-def _late(latest: Estimate | None, config: EstimateConfig) -> Estimate:
+def _late(latest: Estimate | None, config: AnyConfig) -> Estimate:
     found = latest or Estimate()
     note = f"No step was done within {config.probe_seconds:g} s: time is not known."
     if found.epoch_s is not None:
@@ -102,14 +108,15 @@ def _ended(
 
 @contextmanager
 def _trial(
-    config: EstimateConfig,
+    config: AnyConfig,
 ) -> Iterator[tuple[subprocess.Popen[str], Queue[str | None]]]:
     """Start the trial; give what it says, then None. It never outlives the block."""
     lines: Queue[str | None] = Queue()
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "estimate.yaml"
         config.to_file(settings)
-        module = "napari_neuropretrain.training.trial"
+        pretraining = isinstance(config, PretrainEstimateConfig)
+        module = f"{__package__}.{'pretrain_trial' if pretraining else 'trial'}"
         process = subprocess.Popen(
             [sys.executable, "-m", module, str(settings)],
             stdin=subprocess.DEVNULL,

@@ -118,7 +118,28 @@ def gather_cohort(
     ContractError
         If the scans were preprocessed in different ways.
     """
-    source = open_source(config, report)
+    return divide_source(config, open_source(config, report), smallest_batch, report)
+
+
+def divide_source(
+    config: PretrainConfig, source: VolumeSource, smallest_batch: int, report: Report
+) -> PretrainCohort:
+    """Read the labels of an open source, and divide; no volume is read.
+
+    Parameters
+    ----------
+    config
+        Method and division.
+    source
+        Where the volumes come from.
+    smallest_batch, report
+        As for `gather_cohort`.
+
+    Raises
+    ------
+    CohortError
+        If a label is missing or there are too few participants.
+    """
     scans, labels, classes = scans_of(source), None, 0
     left_out = source.failures
     options = config.method.options

@@ -13,17 +13,18 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
-from napari_neuropretrain.training.augmentations import Augmentation
+from napari_neuropretrain.config.estimate import (
+    Estimate,
+    EstimateConfig,
+    PretrainEstimateConfig,
+)
 from napari_neuropretrain.training.callbacks import STATISTICS_VOLUMES
 from napari_neuropretrain.training.cost import forget_peak, peak_bytes
 from napari_neuropretrain.training.memory import free_memory, is_out_of_memory
-from napari_neuropretrain.training.module import Schedule, TaskModule
-from napari_neuropretrain.training.speed import Precision, prepare_network
-from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.training.module import TaskModule
+from napari_neuropretrain.training.pretrain_module import PretrainModule
+from napari_neuropretrain.training.speed import Precision
 from napari_neuropretrain.training.volumes import MEMORY_LIMIT_BYTES
-from napari_neuropretrain.tuning.plan import Plan
 
 _STEPS = 5
 _SPREAD = 0.15
@@ -63,31 +64,21 @@ class Probe:
     ----------
     config
         Settings of the training.
-    backbone
-        With the options for the shape of the volumes.
-    task
-        The loss.
+    module
+        The network, its loss and what of it learns.
     device, precision
         Where and how.
     """
 
     def __init__(
         self,
-        config: EstimateConfig,
-        backbone: Choice,
-        task: Task,
+        config: EstimateConfig | PretrainEstimateConfig,
+        module: TaskModule | PretrainModule,
         device: torch.device,
         precision: Precision,
     ) -> None:
         self._config, self._device, self._precision = config, device, precision
-        network = backbone.entry.load()(backbone.options)
-        self._plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
-        prepare_network(network, config.replace(compile=False))
-        schedule = Schedule(config.learning_rate, config.weight_decay, 1, 1000)
-        augment = Augmentation(config.seed) if config.augment else None
-        self._module = TaskModule(
-            self._plan, task, schedule, augment, config.channels_last
-        )
+        self._module, self._plan = module, module.plan
 
     def steps(self, found: Estimate) -> Iterator[dict[str, Any]]:
         """Try a small batch, then the one asked for; say what is known after each.
@@ -104,7 +95,7 @@ class Probe:
         """
         free, total = self._memory()
         yield {"free_mib": free // _MIB, "total_mib": total // _MIB}
-        if self._config.compile:
+        if getattr(self._config, "compile", False):
             note = "compile: tried without it; the first step then takes minutes."
             yield {"warnings": (note,)}
         forget_peak(self._device)
@@ -178,7 +169,7 @@ class Probe:
         self._module.network.train(normed)
         began = time.perf_counter()
         with torch.no_grad(), self._autocast():
-            self._module(torch.randn(volumes, 1, *shape).to(self._device))
+            self._module.network(torch.randn(volumes, 1, *shape).to(self._device))
         self._wait()
         return (time.perf_counter() - began) / volumes
 

@@ -10,27 +10,21 @@ from torch import nn
 
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.contract import PreprocessingContract
-from napari_neuropretrain.config.estimate import (
-    Estimate,
-    EstimateConfig,
-)
+from napari_neuropretrain.config.estimate import EstimateConfig
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.data.participants import Cohort, read_cohort
-from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.preprocessing.derivatives import (
     contract_of,
     read_sidecar,
 )
-from napari_neuropretrain.process_settings import settle_process
-from napari_neuropretrain.progress import Progress
+from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.division import divide_by
-from napari_neuropretrain.training.estimate import say
+from napari_neuropretrain.training.findings import Findings, run_apart
 from napari_neuropretrain.training.labelled_cohort import PARTS, read_labels
 from napari_neuropretrain.training.leakage import check_leakage
-from napari_neuropretrain.training.preprocessed import (
-    refuse_mixture,
-)
+from napari_neuropretrain.training.module import Schedule, TaskModule
+from napari_neuropretrain.training.preprocessed import refuse_mixture
 from napari_neuropretrain.training.probe import Probe
 from napari_neuropretrain.training.speed import (
     choose_precision,
@@ -53,7 +47,7 @@ class Trial:
 
     def __init__(self, config: EstimateConfig) -> None:
         self.config = config
-        self.found = Estimate(epochs=config.epochs)
+        self.findings = Findings(config.epochs)
 
     def run(self) -> None:
         """Say what is known after each step.
@@ -75,21 +69,12 @@ class Trial:
         if cohort is not None:
             task = self._count_scans(cohort)
             if config.probe_seconds:
-                probe = Probe(config, backbone, task, device, precision)
-                self._tell(device=str(device))
-                for changes in probe.steps(self.found):
-                    self._tell(**changes)
-        self._tell(done=True)
-
-    def _tell(self, warnings: tuple[str, ...] = (), **changes: object) -> None:
-        told = tuple(dict.fromkeys([*self.found.warnings, *warnings]))
-        self.found = self.found.replace(warnings=told, **changes)
-        say(self.found)
-
-    def _hear(self, progress: Progress) -> None:
-        """Keep the warnings of what is called."""
-        if progress.state == "warning":
-            self._tell((progress.message,))
+                module = _module(config, backbone, task)
+                probe = Probe(config, module, device, precision)
+                self.findings.tell(device=str(device))
+                for changes in probe.steps(self.findings.found):
+                    self.findings.tell(**changes)
+        self.findings.tell(done=True)
 
     def _contract(self, cohort: Cohort | None) -> PreprocessingContract:
         """Return how the volumes are, or will be, preprocessed."""
@@ -108,7 +93,7 @@ class Trial:
             plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
         # Refuses what cannot be checkpointed.
         prepare_network(network, config.replace(compile=False, channels_last=False))
-        self._tell(
+        self.findings.tell(
             shape=contract.shape, parameters=plan.total, trainable=plan.trainable
         )
         return backbone
@@ -121,11 +106,13 @@ class Trial:
                     f"'{self.config.tuning}' without initial weights: what does not "
                     "learn keeps its random weights."
                 )
-                self._tell((message,))
+                self.findings.tell((message,))
             return
         with torch.device("meta"):
             network: nn.Module = backbone.entry.load()(backbone.options)
-        self._tell(check_initial_weights(network, source, backbone.name, contract))
+        self.findings.tell(
+            check_initial_weights(network, source, backbone.name, contract)
+        )
 
     def _count_scans(self, cohort: Cohort) -> Task:
         """Divide the scans as the training would."""
@@ -134,36 +121,32 @@ class Trial:
             refuse_mixture(cohort)
         task: Task = config.task.entry.load()(config.task.options)
         column = config.label or task.options.label
-        labels = read_labels(cohort, task, column, self._hear)
+        labels = read_labels(cohort, task, column, self.findings.hear)
         scans = [scan for scan in cohort.scans if scan.key in labels.values]
-        parts = divide_by(config, scans, labels.values, task, self._hear)
+        parts = divide_by(config, scans, labels.values, task, self.findings.hear)
         listed = [scan for scan in scans if scan.key in parts]
-        check_leakage(listed, parts, config, self._hear)
+        check_leakage(listed, parts, config, self.findings.hear)
         raw = len(cohort.scans) if cohort.kind != "preprocessed" else 0
         given = list(parts.values())
         counts = {part: given.count(part) for part in PARTS}
-        self._tell(scans=counts, raw_scans=raw)
+        self.findings.tell(scans=counts, raw_scans=raw)
         return task
 
 
+def _module(config: EstimateConfig, backbone: Choice, task: Task) -> TaskModule:
+    """Build what would be trained, not compiled."""
+    network: nn.Module = backbone.entry.load()(backbone.options)
+    plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
+    prepare_network(network, config.replace(compile=False))
+    schedule = Schedule(config.learning_rate, config.weight_decay, 1, 1000)
+    augment = Augmentation(config.seed) if config.augment else None
+    return TaskModule(plan, task, schedule, augment, config.channels_last)
+
+
 def main(settings: Path) -> int:
-    """Run the trial of a settings file; what is wrong with it is said as well."""
-    settle_process()
-    _die_first()
+    """Run the trial of a settings file."""
     trial = Trial(EstimateConfig.from_file(settings))
-    try:
-        trial.run()
-    except NeuropretrainError as error:
-        say(trial.found.replace(problem=str(error), done=True))
-    return 0
-
-
-def _die_first() -> None:
-    """Let Linux kill this process, and not the viewer, where memory runs out."""
-    try:
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    except OSError:
-        return
+    return run_apart(trial.findings, trial.run)
 
 
 if __name__ == "__main__":
