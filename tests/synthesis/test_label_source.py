@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_neuropretrain.config.catalog import SOURCES
 from napari_neuropretrain.config.options.sources import LabelMapsOptions
@@ -43,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def opened(folder: Path, **changes: float) -> LabelMapsSource:
+def opened(folder: Path, **changes: float | str) -> LabelMapsSource:
     options = LabelMapsOptions(
         path=folder, participants=8, shape=SHAPE, spacing_mm=3.5, **changes
     )
@@ -96,3 +97,41 @@ def test_planted_changes_have_the_direction_and_grow_with_their_size(
 def test_a_folder_without_label_maps_is_explained(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="no label map"):
         opened(tmp_path)
+
+
+def test_random_contrast_changes_the_order_and_not_the_truth(folder: Path) -> None:
+    """White matter is brighter than cortex in every T1, and in some of the others."""
+    plain, odd = opened(folder), opened(folder, contrast="random")
+    brighter = []
+    for index in range(6):
+        labels = odd.labels_of(index)
+        assert np.array_equal(labels, plain.labels_of(index))
+        for source in (plain, odd):
+            volume = source.volume(index)[0].numpy()
+            brighter.append(volume[labels == 2].mean() > volume[labels == 3].mean())
+    assert all(brighter[::2])
+    assert 0 < sum(brighter[1::2]) < 6
+
+
+def test_bias_field_and_slices_are_as_strong_as_asked(folder: Path) -> None:
+    """Measured within white matter: its unevenness, and its sharpness."""
+    none = opened(folder, bias_field=0, thickest_mm=0)
+    shaded = opened(folder, bias_field=0.8, thickest_mm=0)
+    thick = opened(folder, bias_field=0, thickest_mm=12)
+    white = [none.labels_of(index) == 2 for index in range(4)]
+
+    def uneven(source: LabelMapsSource, index: int) -> float:
+        volume = source.volume(index)[0].numpy()
+        smooth = ndimage.gaussian_filter(volume, 2)
+        return float(smooth[ndimage.binary_erosion(white[index], iterations=4)].std())
+
+    def sharp(source: LabelMapsSource, index: int) -> float:
+        volume = source.volume(index)[0].numpy()
+        steps = [np.abs(np.diff(volume, axis=axis)).mean() for axis in range(3)]
+        return float(sum(steps))
+
+    shades = [uneven(shaded, index) / uneven(none, index) for index in range(4)]
+    assert np.median(shades) > 1.5
+    losses = [sharp(thick, index) / sharp(none, index) for index in range(4)]
+    assert max(losses) < 1  # noise comes last, and is as strong
+    assert np.mean(losses) < 0.95

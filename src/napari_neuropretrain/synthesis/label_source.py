@@ -1,9 +1,9 @@
 """The source ``label_maps``: T1s painted on label maps, with planted atrophy.
 
 As in SynthSeg (Billot et al., Medical Image Analysis 2023), each volume draws a label
-map, a deformation, an intensity for each tissue, a bias field, a resolution and
-noise. Age widens the ventricles, "AD" shrinks hippocampus and amygdala, "PD" putamen
-and caudate, by deforming these structures and what lies around them.
+map, a deformation, a Gaussian for each tissue, a bias field, slices and noise. Age
+widens the ventricles, "AD" shrinks hippocampus and amygdala, "PD" putamen and caudate,
+by deforming these structures and what lies around them.
 """
 
 from __future__ import annotations
@@ -36,23 +36,18 @@ from napari_neuropretrain.synthesis.label_atlas import (
     find_label_maps,
     read_labelled_brain,
 )
+from napari_neuropretrain.synthesis.label_intensities import (
+    acquire_in_slices,
+    draw_intensities,
+)
 from napari_neuropretrain.synthesis.participants import SyntheticParticipant
 from napari_neuropretrain.synthesis.template_source import (
     LEAST_DISEASE,
-    LEFT_BIAS,
     TemplateSource,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CSF, DEEP, GREY, WHITE = 0.26, 0.78, 0.70, 0.95
-_TISSUES = {
-    **dict.fromkeys((4, 5, 14, 15, 24, 43, 44, 72), CSF),
-    **dict.fromkeys((2, 7, 16, 28, 41, 46, 60, 85), WHITE),
-    **dict.fromkeys((10, 11, 12, 13, 49, 50, 51, 52), DEEP),
-}
-"""Mean T1 intensity of FreeSurfer labels; all others are grey matter."""
 
 
 class LabelMapsSource(TemplateSource):
@@ -83,13 +78,16 @@ class LabelMapsSource(TemplateSource):
         """Return a brain, float32 (1, X, Y, Z), z-scored, 0 outside."""
         import torch
 
-        person = self.people[index]
-        rng, atlas, points = self._place(person)
-        means = _draw_means(rng, int(atlas.labels.max()) + 1)
+        options = self._options
+        rng, atlas, points = self._place(self.people[index])
+        drawn = draw_intensities(rng, int(atlas.labels.max()) + 1, options.contrast)
         # Linear between voxels of 1 mm: what a voxel of 2 mm holds of each tissue.
-        t1 = sample(means[atlas.labels], atlas.affine, points)
+        t1 = sample(drawn.means[atlas.labels], atlas.affine, points)
+        spread = sample(drawn.deviations[atlas.labels], atlas.affine, points)
+        t1 = t1 + spread * rng.standard_normal(t1.shape, dtype=np.float32)
         t1 = np.asarray(ndimage.gaussian_filter(t1, rng.uniform(0.2, 0.6)))
-        t1 = t1 * coil_field(rng, self.shape, LEFT_BIAS)
+        t1 = t1 * coil_field(rng, self.shape, rng.uniform(0, options.bias_field))
+        t1 = acquire_in_slices(rng, t1, options.spacing_mm, options.thickest_mm)
         t1 = magnitude_noise(rng, t1, deviation=rng.uniform(0.01, 0.04))
         inside = sample(atlas.brain, atlas.coarse_affine, points) > 0.5
         scored = (t1 - t1[inside].mean()) / t1[inside].std()
@@ -142,16 +140,6 @@ class LabelMapsSource(TemplateSource):
             for name, amount in amounts.items()
         )
         return rng, atlas, refine(points + moved, self.shape)
-
-
-def _draw_means(rng: np.random.Generator, count: int) -> FloatArray:
-    """Draw the intensity of each label; both sides of the brain differ a little."""
-    tissues = np.array([_TISSUES.get(label, GREY) for label in range(count)])
-    shifts = {level: rng.normal(0, 0.04) for level in (CSF, DEEP, GREY, WHITE)}
-    means = tissues + [shifts[level] for level in tissues]
-    means = means + rng.normal(0, 0.015, count)
-    means[0] = CSF  # what the closed sulci hold
-    return np.asarray(means, dtype=np.float32)
 
 
 def open_label_maps(options: LabelMapsOptions, report: Report) -> LabelMapsSource:

@@ -81,6 +81,12 @@ class LabelMapsOptions(TemplateCohortOptions):
     """How far hippocampus and amygdala shrink in complete "AD", in mm."""
     pd_shrink_mm: Annotated[float, Field(ge=0, le=4)] = 2.0
     """How far putamen and caudate shrink in complete "PD", in mm."""
+    contrast: Literal["t1", "random"] = "t1"
+    """Intensities as in T1s, fluid darkest and white matter brightest, or any."""
+    bias_field: Annotated[float, Field(ge=0, le=1)] = 0.15
+    """Strongest bias field, the most it darkens or brightens; drawn from 0 on."""
+    thickest_mm: Annotated[float, Field(ge=0, le=12)] = 4.0
+    """Thickest slice of the acquisition, in mm; drawn from the voxel size on."""
 
 
 class LatentDiffusionOptions(Config):
