@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 import traceback
@@ -24,6 +25,7 @@ from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
 from napari_neuropretrain.progress import Outcome, Progress, Report, silent
+from napari_neuropretrain.ranks import Ranks, find_ranks
 
 CONFIG, EVENTS, LOG, STOP = "config.yaml", "events.jsonl", "run.log", "stop"
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 0, 1, 2, 3
@@ -93,6 +95,12 @@ def execute(
     """
     entry = jobs[job]
     check_inputs(config)
+    ranks = ranks_of(config)
+    if ranks.world > 1:
+        # Before torch is loaded: it would warn of each way to gain a percent.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if ranks.rank:
+        return _follow(entry.load, config, ranks)
     folder = Path(getattr(config, "output"))  # noqa: B009 - each job's config has it
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,10 +117,29 @@ def execute(
         return _record(entry.load, job, config, recorder)
 
 
+def ranks_of(config: Config) -> Ranks:
+    """Return which of the processes of a job this is; most jobs have one."""
+    devices, nodes = getattr(config, "devices", 1), getattr(config, "nodes", 1)
+    return find_ranks(devices, nodes)
+
+
+def _follow(load: Any, config: Config, ranks: Ranks) -> Outcome:
+    """Run a job in a process that leaves reports and files to the first one."""
+    folder = Path(getattr(config, "output"))  # noqa: B009 - each job's config has it
+    folder.mkdir(parents=True, exist_ok=True)
+    with _log_to(folder / f"run.{ranks.rank}.log"):
+        try:
+            outcome: Outcome = load()(config, silent)
+        except (Cancelled, NeuropretrainError):
+            raise
+        except Exception as error:
+            logger.error(traceback.format_exc())
+            raise NeuropretrainError(explain_failure(error)) from error
+    return outcome
+
+
 def _record(load: Any, job: str, config: Config, recorder: Recorder) -> Outcome:
     """Run the loaded job, and write how it ended."""
-    import os
-
     values = {"job": job, "version": __version__, "pid": os.getpid()}
     recorder(Progress("started", f"neuropretrain {job}", values=values))
     try:

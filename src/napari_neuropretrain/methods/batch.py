@@ -51,7 +51,11 @@ class Method(Protocol):
         """Raise `ConfigError` where the method cannot work with this network."""
 
     def loss(self, batch: PretrainBatch) -> dict[str, Tensor]:
-        """Return ``"loss"``, which is optimised, and what else is worth a curve."""
+        """Return ``"loss"``, which is optimised, and what else is worth a curve.
+
+        Where several processes have a part of the batch each, the mean of each value
+        over processes is that of the whole batch; see `gather`.
+        """
 
     def fit_labels(self, labels: Tensor, classes: int = 0) -> None:
         """Learn from the training labels (N,) how they are scaled.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_neuropretrain.methods.gather import rand_rows
+from napari_neuropretrain.methods.gather import joint_mean, rand_rows
 
 Triple = tuple[int, int, int]
 
@@ -129,28 +129,14 @@ def restore_blocks(normalised: Tensor, volumes: Tensor, block: Triple) -> Tensor
     return join_patches(scaled, block, _size(volumes))
 
 
-def restore_blocks(normalised: Tensor, volumes: Tensor, block: Triple) -> Tensor:
-    """Undo `normalise_blocks` with mean and deviation of the blocks of `volumes`.
-
-    Examples
-    --------
-    >>> volumes = torch.rand(2, 1, 4, 4, 6)
-    >>> block = (2, 2, 3)
-    >>> again = restore_blocks(normalise_blocks(volumes, block), volumes, block)
-    >>> torch.allclose(again, volumes, atol=1e-6)
-    True
-    """
-    patches = cut_patches(volumes, block)
-    mean, variance = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
-    scaled = cut_patches(normalised, block) * (variance + 1e-6).sqrt() + mean
-    return join_patches(scaled, block, _size(volumes))
-
-
 def masked_mean(errors: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of `errors` where `mask`, or 0 where it is empty."""
+    """Return the mean of `errors` where `mask`, or 0 where it is empty.
+
+    Of several processes with a part of the batch each, see `joint_mean`.
+    """
     # Not errors[mask]: its size would make a GPU wait.
-    kept = errors.float() * mask
-    return kept.sum() / mask.sum().clamp(min=1)
+    kept, count = errors.float() * mask, mask.sum()
+    return joint_mean(kept.sum() / count.clamp(min=1), count)
 
 
 def _size(volumes: Tensor) -> Triple:

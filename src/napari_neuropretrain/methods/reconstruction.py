@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from napari_neuropretrain.config.options.methods import ReconstructionOptions
 from napari_neuropretrain.methods.batch import PretrainBatch
+from napari_neuropretrain.methods.gather import joint_mean
 from napari_neuropretrain.methods.heads import BackboneMethod
 from napari_neuropretrain.methods.masked_modelling import Restored
 from napari_neuropretrain.methods.masking import (
@@ -76,7 +77,8 @@ class Reconstruction(BackboneMethod):
         """Return ``loss``, the mean error of all voxels."""
         volumes = batch.volumes[0]
         restored = self.restore(volumes, batch.generator)
-        return {"loss": mean_error(restored.prediction, volumes, self.options.loss)}
+        loss = mean_error(restored.prediction, volumes, self.options.loss)
+        return {"loss": joint_mean(loss, len(volumes))}
 
     def restore(
         self, volumes: Tensor, generator: torch.Generator | None = None

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from napari_neuropretrain.config.options.methods import SupervisedOptions
 from napari_neuropretrain.methods.batch import PretrainBatch
+from napari_neuropretrain.methods.gather import joint_mean
 from napari_neuropretrain.methods.precision import in_float32
 
 
@@ -73,12 +74,14 @@ class Supervised(nn.Module):
         if self.kind == "classes":
             numbers = batch.labels.to(outputs.device, torch.long)
             hits = (outputs.argmax(1) == numbers).float().mean()
-            return {"loss": class_loss(outputs, numbers), "accuracy": hits}
+            loss = joint_mean(class_loss(outputs, numbers), len(outputs))
+            return {"loss": loss, "accuracy": joint_mean(hits, len(outputs))}
         outputs = outputs.squeeze(1)  # (B, 1) -> (B,)
         targets = batch.labels.to(outputs.device, torch.float32)
         if self.kind == "binary":
-            return {"loss": binary_loss(outputs, targets)}
-        loss = number_loss(outputs, (targets - self.mean) / self.deviation)
+            return {"loss": joint_mean(binary_loss(outputs, targets), len(outputs))}
+        standardised = (targets - self.mean) / self.deviation
+        loss = joint_mean(number_loss(outputs, standardised), len(outputs))
         return {"loss": loss, "mae": loss.detach() * self.deviation}
 
 

@@ -23,6 +23,7 @@ _NOISE = (
     ".*The number of training batches .* is smaller than the logging interval.*",
     ".*Consider setting `persistent_workers.*",
     ".*in eval mode at the start of training.*",
+    ".*Grad strides do not match bucket view strides.*",
 )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_neuropretrain.config.options.views import ViewOptions
+from napari_neuropretrain.methods.gather import rand_rows, randint_rows
 from napari_neuropretrain.training.view_motion import DRAWS, draw_motion
 
 _AXES = ("x", "y", "z")
@@ -133,9 +134,8 @@ class _Draws:
 
     def uniform(self, low: float, high: float, width: int = 0) -> Tensor:
         """Return uniform numbers (B,), or (B, width)."""
-        shape = (self.count, width) if width else (self.count,)
-        device = self.generator.device
-        drawn = torch.rand(shape, generator=self.generator, device=device).cpu()
+        shape = (width,) if width else ()
+        drawn = rand_rows(self.count, *shape, generator=self.generator)
         return low + (high - low) * drawn
 
     def happens(self, chance: float) -> Tensor:
@@ -144,7 +144,4 @@ class _Draws:
 
     def seeds(self) -> Tensor:
         """Return a seed for each volume, int64 (B,)."""
-        device = self.generator.device
-        return torch.randint(
-            2**62, (self.count,), generator=self.generator, device=device
-        ).cpu()
+        return randint_rows(2**62, self.count, generator=self.generator)
