@@ -16,7 +16,7 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import JOBS, ExplainConfig
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.volumes import read_volume, write_image
-from napari_neuropretrain.errors import Cancelled, CohortError
+from napari_neuropretrain.errors import Cancelled, CohortError, ConfigError
 from napari_neuropretrain.explanation.explain import explain, predictor
 from napari_neuropretrain.explanation.occlusion import occlusion_map
 from napari_neuropretrain.preprocessing.derivatives import (
@@ -198,7 +198,7 @@ def test_one_scan_is_wanted(tmp_path):
         explain(several, silent)
 
 
-def test_stopping_ends_the_job_without_a_map(tmp_path):
+def test_stopping_keeps_what_is_there(tmp_path):
     config = make_config(tmp_path)
 
     def stop(progress: Progress) -> None:
@@ -207,7 +207,26 @@ def test_stopping_ends_the_job_without_a_map(tmp_path):
 
     with pytest.raises(Cancelled):
         explain(config, stop)
-    assert not list(config.output.glob("*.nii.gz"))
+    (template,) = config.output.glob("*_space-MNI152_desc-occlusion_map.nii.gz")
+    assert np.count_nonzero(nib.load(template).get_fdata()) > 0
+    (written,) = config.output.glob("*_explanation.json")
+    described = json.loads(written.read_text())
+    assert not described["complete"]
+    assert 0 < described["computed_positions"] < described["positions"]
+
+
+def test_the_logit_is_a_target_of_its_own(tmp_path):
+    config = make_config(tmp_path, target="logit")
+    outcome = explain(config, silent)
+    described = json.loads(Path(outcome.results["explanation"]).read_text())
+    network, _ = load_model(config.model)
+    image = torch.tensor(read_derivative(config.input).image)
+    with torch.inference_mode():
+        logit = float(network(image[None, None]))
+    assert described["unit"] == "logit"
+    assert described["prediction"] == pytest.approx(logit, rel=1e-4)
+    with pytest.raises(ConfigError, match="predicts age in years"):
+        explain(make_config(tmp_path / "age", "brain_age", target="logit"), silent)
 
 
 def test_a_sure_network_still_has_a_map(tmp_path):

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from napari_neuropretrain.errors import Cancelled, ConfigError
-from napari_neuropretrain.explanation.occlusion import occlusion_map, starts
+from napari_neuropretrain.explanation.baselines import hide_all
+from napari_neuropretrain.explanation.occlusion import Manner, occlusion_map
+from napari_neuropretrain.explanation.positions import starts
 from napari_neuropretrain.progress import Progress
 
 SHAPE = (11, 9, 8)
@@ -26,37 +28,50 @@ def make_scan() -> tuple[Tensor, Tensor]:
 
 
 def linear_map(
-    weights: Tensor, image: Tensor, brain: Tensor, patch: int, stride: int, value: float
+    weights: Tensor,
+    image: Tensor,
+    hidden: Tensor,
+    brain: Tensor,
+    patch: int,
+    stride: int,
+    rule: str = "mean",
 ) -> np.ndarray:
     """Slow reference: for a linear model an effect is a plain sum over the cube."""
-    drop = (weights * (image - value) * brain).double().numpy()
+    drop = (weights * (image - hidden) * brain).double().numpy()
     covered = [[] for _ in range(image.numel())]
     index = np.arange(image.numel()).reshape(SHAPE)
     for corner in itertools.product(*(starts(n, patch, stride) for n in SHAPE)):
         cube = tuple(slice(c, c + patch) for c in corner)
         for voxel in index[cube].ravel():
             covered[voxel].append(drop[cube].sum())
-    means = np.array([np.mean(effects) for effects in covered]).reshape(SHAPE)
-    return means * brain.numpy()
+    if rule == "mean":
+        combined = [np.mean(effects) for effects in covered]
+    else:
+        combined = [max(effects, key=abs) for effects in covered]
+    return np.array(combined).reshape(SHAPE) * brain.numpy()
 
 
-@pytest.mark.parametrize("baseline", ["mean", "black"])
+@pytest.mark.parametrize("rule", ["mean", "strongest"])
+@pytest.mark.parametrize("baseline", ["mean", "black", "blurred", "mirror"])
 @pytest.mark.parametrize(
     ("patch", "stride"), [(1, 1), (2, 1), (3, 2), (4, 4), (5, 3), (8, 4), (16, 5)]
 )
-def test_a_linear_model_has_the_map_of_the_closed_form(patch, stride, baseline):
+def test_a_linear_model_has_the_map_of_the_closed_form(patch, stride, baseline, rule):
     image, brain = make_scan()
     weights = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
 
     def predict(volumes: Tensor) -> Tensor:
         return (volumes[:, 0].double() * weights).sum((1, 2, 3)) + 0.5
 
-    result = occlusion_map(predict, image, brain, patch, stride, baseline, batch_size=7)
-    value = 0.0 if baseline == "mean" else float(image[brain].min())
-    expected = linear_map(weights, image, brain, patch, stride, value)
+    result = occlusion_map(
+        predict, image, brain, patch, stride, baseline, 7, manner=Manner(rule)
+    )
+    hidden = hide_all(image, brain, baseline, patch)
+    expected = linear_map(weights, image, hidden, brain, patch, stride, rule)
     np.testing.assert_allclose(result.map, expected, atol=1e-5)
     assert result.map.dtype == np.float32
     assert result.reference == pytest.approx(float((image * weights).sum()) + 0.5, 1e-5)
+    assert result.computed + result.skipped == result.positions
 
 
 def test_the_sign_says_what_speaks_for_the_output():
@@ -139,19 +154,26 @@ def test_progress_counts_positions_and_can_stop():
         if progress.step and progress.step >= 4:
             raise Cancelled("enough")
 
-    calls = []
+    calls, shown = [], []
 
     def predict(volumes: Tensor) -> Tensor:
         calls.append(len(volumes))
         return volumes.sum((1, 2, 3, 4))
 
     with pytest.raises(Cancelled, match="enough"):
-        occlusion_map(predict, image, brain, 4, 2, "mean", batch_size=2, report=listen)
+        occlusion_map(
+            predict, image, brain, 4, 2, "mean", 2, listen, preview=shown.append
+        )
     assert calls == [1, 2, 2]
     assert [event.step for event in heard] == [0, 2, 4]
     assert heard[-1].values["eta_s"] >= 0
     assert heard[-1].total is not None
     assert heard[-1].total > 4
+    # What was found until then is not lost.
+    (partial,) = shown
+    assert not partial.complete
+    assert partial.computed == 4
+    assert np.count_nonzero(partial.map) > 0
 
 
 @pytest.mark.parametrize(

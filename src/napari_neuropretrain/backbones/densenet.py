@@ -33,6 +33,7 @@ class DenseNetBackbone(nn.Module):
     """
 
     head_name = "class_layers.out"
+    local_name = "features"
     patch_size = (4, 4, 4)
 
     def __init__(self, options: DenseNetOptions, out_features: int = 1) -> None:
@@ -59,7 +60,11 @@ class DenseNetBackbone(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """Return the outputs (B, out_features) of (B, 1, X, Y, Z)."""
         check_edges(volume, self._smallest, "DenseNet")
-        outputs: Tensor = self.class_layers(self.features(volume))
+        return self.finish(self.features(volume))
+
+    def finish(self, feature_map: Tensor) -> Tensor:
+        """Return the outputs (B, out_features) of the last map (B, C, x, y, z)."""
+        outputs: Tensor = self.class_layers(feature_map)
         return outputs
 
     def encode(self, volume: Tensor) -> Encoded:

@@ -138,6 +138,22 @@ class MiNiT(nn.Module):
         features = state[:, 0].reshape(-1, self.feature_dim)
         return features, state[:, 1:]
 
+    def see_blocks(self, tokens: Tensor, numbers: list[int]) -> Tensor:
+        """Return the class tokens (n, C) of any blocks, each seen alone.
+
+        Parameters
+        ----------
+        tokens
+            Patch tokens of each block, (n, patches, C), without positions.
+        numbers
+            Which block each is.
+        """
+        placed = tokens + self.patch_embedding.position_embeddings
+        placed = placed + self.block_embeddings[numbers]
+        token = self.class_token + self.class_position + self.block_class[numbers]
+        sequence = torch.cat((token, placed), dim=1)
+        return last_of(run_layers(self.layers, self.norm, sequence))[:, 0]
+
     def _states(self, tokens: Tensor) -> Iterator[Tensor]:
         token = self.class_token + self.class_position + self.block_class
         repeated = token.repeat(len(tokens) // len(token), 1, 1)  # (B * blocks, 1, C)

@@ -44,6 +44,7 @@ class NiT(nn.Module):
     """
 
     head_name = "head"
+    local_name = "patch_embedding"
     token_layout = "sequence"
 
     def __init__(self, options: NiTOptions, out_features: int = 1) -> None:
@@ -78,6 +79,12 @@ class NiT(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """Return the outputs (B, out_features) of (B, 1, X, Y, Z)."""
         outputs: Tensor = self.head(self.encode(volume).features)
+        return outputs
+
+    def finish(self, feature_map: Tensor) -> Tensor:
+        """Return the outputs (B, out_features) of patch tokens (B, C, x, y, z)."""
+        tokens = self.add_positions(feature_map.flatten(2).transpose(1, 2))
+        outputs: Tensor = self.head(self.run_blocks(tokens)[0])
         return outputs
 
     def encode(self, volume: Tensor) -> Encoded:

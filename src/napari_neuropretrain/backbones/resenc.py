@@ -107,6 +107,7 @@ class ResEnc(nn.Module):
     """
 
     head_name = "head"
+    local_name = "encoder"
     patch_size = (1, 1, 1)
 
     def __init__(self, options: ResEncOptions, out_features: int = 1) -> None:
@@ -129,7 +130,12 @@ class ResEnc(nn.Module):
 
     def forward(self, volume: Tensor) -> Tensor:
         """Return the outputs (B, out_features) of (B, 1, X, Y, Z)."""
-        outputs: Tensor = self.head(self.encode(volume).features)
+        check_edges(volume, self._smallest, "ResEnc")
+        return self.finish(self.encoder(volume))
+
+    def finish(self, feature_map: Tensor) -> Tensor:
+        """Return the outputs (B, out_features) of the last map (B, C, x, y, z)."""
+        outputs: Tensor = self.head(pool_map(feature_map).features)
         return outputs
 
     def encode(self, volume: Tensor) -> Encoded:

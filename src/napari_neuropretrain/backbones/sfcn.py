@@ -34,6 +34,7 @@ class Sfcn(nn.Module):
         Outputs; 40 age bins in the original, before its softmax.
     """
 
+    local_name = "feature_extractor"
     patch_size = (2, 2, 2)
 
     def __init__(self, options: SfcnOptions, out_features: int = 1) -> None:
@@ -62,7 +63,11 @@ class Sfcn(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """Return the outputs (B, out_features) of (B, 1, X, Y, Z)."""
         check_edges(volume, self._smallest, "SFCN")
-        outputs: Tensor = self.classifier(self.feature_extractor(volume))
+        return self.finish(self.feature_extractor(volume))
+
+    def finish(self, feature_map: Tensor) -> Tensor:
+        """Return the outputs (B, out_features) of the last map (B, C, x, y, z)."""
+        outputs: Tensor = self.classifier(feature_map)
         return outputs.flatten(1)  # (B, out_features, 1, 1, 1) -> (B, out_features)
 
     def encode(self, volume: Tensor) -> Encoded:

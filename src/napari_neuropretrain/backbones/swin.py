@@ -116,6 +116,7 @@ class SwinTransformer(nn.Module):
     """
 
     head_name = "head"
+    local_name = "patch_embed.proj"
     token_layout = "map"
 
     def __init__(
@@ -143,6 +144,13 @@ class SwinTransformer(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """Return the outputs (B, out_features) of (B, in_channels, X, Y, Z)."""
         outputs: Tensor = self.head(self.encode(volume).features)
+        return outputs
+
+    def finish(self, feature_map: Tensor) -> Tensor:
+        """Return the outputs (B, out_features) of whole patches (B, C, x, y, z)."""
+        tokens = self.patch_embed.norm(feature_map.permute(0, 2, 3, 4, 1))
+        last = self.run_blocks(tokens)
+        outputs: Tensor = self.head(last.mean(dim=(1, 2, 3)))
         return outputs
 
     def encode(self, volume: Tensor) -> Encoded:

@@ -41,6 +41,7 @@ class VisionTransformer(nn.Module):
     """
 
     head_name = "classification_head"
+    local_name = "patch_embedding"
     token_layout = "sequence"
 
     def __init__(self, options: ViTOptions, out_features: int = 1) -> None:
@@ -70,6 +71,12 @@ class VisionTransformer(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """Return the outputs (B, out_features) of (B, 1, X, Y, Z)."""
         outputs: Tensor = self.classification_head(self.encode(volume).features)
+        return outputs
+
+    def finish(self, feature_map: Tensor) -> Tensor:
+        """Return the outputs (B, out_features) of patch tokens (B, C, x, y, z)."""
+        tokens = self.add_positions(feature_map.flatten(2).transpose(1, 2))
+        outputs: Tensor = self.classification_head(self.run_blocks(tokens)[0])
         return outputs
 
     def encode(self, volume: Tensor) -> Encoded:

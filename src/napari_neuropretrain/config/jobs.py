@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import SourceChoice
@@ -16,6 +16,7 @@ from napari_neuropretrain.config.contract import (
     PreprocessingContract,
     ShapeText,
 )
+from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.config.fields import (
     Count,
     Device,
@@ -126,39 +127,6 @@ class PredictConfig(Config):
     """Scans preprocessed at the same time, where they are raw."""
     threads: Count = 2
     """CPU threads."""
-
-
-class ExplainConfig(Config):
-    """Show what a model looked at, by occlusion sensitivity."""
-
-    model: InputPath
-    """A model file (.safetensors) or the run folder of a fine-tuning."""
-    input: InputPath
-    """One raw or preprocessed scan."""
-    output: OutputFolder
-    """Folder for the maps."""
-    patch: Annotated[int, Field(ge=1, le=64)] = 8
-    """Edge of the occluded cube, in voxels."""
-    stride: Annotated[int, Field(ge=1, le=64)] = 4
-    """Step between positions, in voxels; at most the patch."""
-    baseline: Literal["mean", "black"] = "mean"
-    """What replaces the patch: the brain's mean (0 after z-scoring) or its minimum."""
-    batch_size: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Occluded copies per step."""
-    device: Device = "auto"
-    """auto, cpu, mps, cuda or cuda:1."""
-    threads: Count = 2
-    """CPU threads."""
-
-    @field_validator("stride")
-    @classmethod
-    def _cover_every_voxel(cls, value: int, info: object) -> int:
-        patch = getattr(info, "data", {}).get("patch", value)
-        if value > patch:
-            raise ValueError(
-                f"must be at most the patch ({patch}), or voxels would be skipped"
-            )
-        return value
 
 
 class DemoConfig(Config):

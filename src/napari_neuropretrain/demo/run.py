@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_neuropretrain.config.base import Config, write_text
+from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.config.jobs import (
     JOBS,
     DemoConfig,
-    ExplainConfig,
     PredictConfig,
     PreprocessConfig,
 )

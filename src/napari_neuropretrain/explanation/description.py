@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_neuropretrain.config.jobs import ExplainConfig
+from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.explanation.occlusion import OcclusionResult
 from napari_neuropretrain.explanation.regions import (
     STRONGEST_SHARE,
@@ -15,10 +15,14 @@ from napari_neuropretrain.explanation.regions import (
 from napari_neuropretrain.preprocessing.derivatives import Derivative
 from napari_neuropretrain.weights.model_card import ModelCard
 
+RULES = {
+    "mean": "mean effect of the positions that cover it",
+    "strongest": "effect furthest from 0 of the positions that cover it",
+}
 RULE = (
     "Effect of a position: output for the whole scan minus output with the cube "
-    "hidden. Voxel: mean effect of the positions that cover it. Positive: hiding the "
-    "place lowers the output. 0 outside the brain."
+    "hidden. Voxel: {}. Positive: hiding the place lowers the output. 0 outside the "
+    "brain."
 )
 
 
@@ -34,15 +38,19 @@ def describe(
     spacing = card.contract.spacing_mm
     return {
         "prediction": result.reference,
-        "unit": card.unit,
+        "unit": card.unit if config.target == "prediction" else "logit",
         "target": target_of(card),
         "threshold": card.threshold,
         "patch_mm": config.patch * spacing,
         "stride_mm": config.stride * spacing,
         "baseline": config.baseline,
-        "rule": RULE,
+        "rule": RULE.format(RULES[config.combine]),
         "positions": result.positions,
         "skipped_positions": result.skipped,
+        "computed_positions": result.computed,
+        "error_left": result.error,
+        "estimated_correlation": round(result.correlation, 4),
+        "complete": result.complete,
         "peak_positive": _first([peak for peak in peaks if peak.value > 0]),
         "peak_negative": _first([peak for peak in peaks if peak.value < 0]),
         "coordinates": "MNI152 RAS mm",

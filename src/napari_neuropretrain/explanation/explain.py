@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_neuropretrain.config.base import write_text
-from napari_neuropretrain.config.jobs import ExplainConfig
+from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.data.participants import Scan, read_cohort
 from napari_neuropretrain.data.volumes import read_volume, write_image
-from napari_neuropretrain.errors import CohortError, ImageError
+from napari_neuropretrain.errors import (
+    Cancelled,
+    CohortError,
+    ConfigError,
+    ImageError,
+)
+from napari_neuropretrain.explanation.adaptive import Refinement
 from napari_neuropretrain.explanation.description import (
     describe,
     sentence,
     strongest_peaks,
 )
+from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.occlusion import (
+    Manner,
     OcclusionResult,
-    Predict,
     occlusion_map,
 )
 from napari_neuropretrain.explanation.regions import peaks_table
@@ -60,38 +69,91 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
     preprocessed, derivative = prepare_scan(
         scan.path, card.contract, made, report, config.threads
     )
-    result = _occlude(config, network, card, derivative, report)
     source = scan.path if raw else _source(derivative)
+    subject = _Subject(config, card, scan, derivative, source, preprocessed, began)
+    preview = _Preview(config.output / f"{scan.key}{TEMPLATE_MAP}", derivative, report)
+    try:
+        result = _occlude(config, network, card, derivative, report, preview)
+    except Cancelled:
+        if preview.last is not None:
+            with contextlib.suppress(Cancelled):
+                _write(subject, preview.last, report)
+        raise
+    return _write(subject, result, report)
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """Whose map it is."""
+
+    config: ExplainConfig
+    card: ModelCard
+    scan: Scan
+    derivative: Derivative
+    source: Path | None
+    preprocessed: Path
+    began: float
+
+
+class _Preview:
+    """Writes the map so far over the one before, and says where."""
+
+    def __init__(self, path: Path, derivative: Derivative, report: Report) -> None:
+        self.last: OcclusionResult | None = None
+        self._path, self._affine, self._report = path, derivative.affine, report
+
+    def __call__(self, partial: OcclusionResult) -> None:
+        self.last = partial
+        write_image(self._path, partial.map, self._affine)
+        self._report(Progress("step", values={"preview": str(self._path)}))
+
+
+def _write(subject: _Subject, result: OcclusionResult, report: Report) -> Outcome:
+    """Write maps and tables, complete or not."""
+    config, scan, derivative = subject.config, subject.scan, subject.derivative
+    source = subject.source
     paths = _write_maps(config.output, scan, derivative, result.map, source, report)
-    described = describe(config, card, derivative, result) | {
+    described = describe(config, subject.card, derivative, result) | {
         "scan": {"key": scan.key, "path": str(source or scan.path)},
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(time.monotonic() - subject.began, 1),
     }
     paths["explanation"] = config.output / f"{scan.key}{EXPLANATION}"
     write_text(paths["explanation"], json.dumps(described, indent=2) + "\n")
     paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
     write_text(paths["peaks"], peaks_table(strongest_peaks(result, derivative)))
-    _announce(report, paths, source, preprocessed, described)
+    _announce(report, paths, source, subject.preprocessed, described)
     results = {name: str(path) for name, path in paths.items()}
     return Outcome(sentence(described), results=results)
 
 
-def predictor(network: nn.Module, card: ModelCard, device: torch.device) -> Predict:
+def predictor(
+    network: nn.Module,
+    card: ModelCard,
+    device: torch.device,
+    target: Literal["prediction", "logit"] = "prediction",
+) -> Predictor:
     """Return a function from volumes (B, 1, X, Y, Z) to the task's output (B,).
 
-    The output is computed in double precision: a network that is sure of itself
-    says 1.0 in single precision, whatever is hidden from it.
+    Raises
+    ------
+    ConfigError
+        If a model that predicts a number is asked for its logit.
     """
-    read = output_reader(card)
+    if target == "logit" and card.kind == "regression":
+        raise ConfigError(
+            f"target: 'logit' was given, but this model predicts {card.label} in "
+            f"{card.unit} and has no logit. Leave it at 'prediction'."
+        )
+    read = output_reader(card) if target == "prediction" else _as_it_is
     network = network.to(device).eval()
     if device.type == "cpu":
         # 1.6 times as fast for 3D convolutions; torch's own types forgot the keyword.
         network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return Predictor(network, read)
 
-    def predict(volumes: Tensor) -> Tensor:
-        return read(network(volumes).squeeze(1).cpu().double())
 
-    return predict
+def _as_it_is(logits: Tensor) -> Tensor:
+    return logits
 
 
 def _one_scan(path: Path) -> tuple[Scan, bool]:
@@ -113,10 +175,13 @@ def _occlude(
     card: ModelCard,
     derivative: Derivative,
     report: Report,
+    preview: _Preview,
 ) -> OcclusionResult:
     device = find_device(config.device)
-    return occlusion_map(
-        predictor(network, card, device),
+    adaptive = config.positions == "adaptive"
+    refinement = Refinement(config.correlation, config.seconds) if adaptive else None
+    result = occlusion_map(
+        predictor(network, card, device, config.target),
         torch.tensor(derivative.image, dtype=torch.float32, device=device),
         torch.tensor(derivative.brain_mask),
         config.patch,
@@ -124,7 +189,13 @@ def _occlude(
         config.baseline,
         config.batch_size,
         report,
+        Manner(config.combine, refinement, derivative.affine),
+        preview,
     )
+    if result.slow_because:
+        message = f"The whole network ran for each position: {result.slow_because}."
+        report(Progress("warning", message))
+    return result
 
 
 def _source(derivative: Derivative) -> Path | None:

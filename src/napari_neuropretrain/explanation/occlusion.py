@@ -6,24 +6,26 @@ in three dimensions and restricted to the brain.
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.progress import Progress, Report, silent
-
-Predict: TypeAlias = Callable[[Tensor], Tensor]
-"""Volumes (B, 1, X, Y, Z) to one number each (B,), in the output's units."""
-Baseline: TypeAlias = Literal["mean", "black"]
-Cube: TypeAlias = tuple[slice, slice, slice]
+from napari_neuropretrain.errors import Cancelled, ConfigError
+from napari_neuropretrain.explanation.adaptive import Refinement, refine
+from napari_neuropretrain.explanation.baselines import Baseline, hide_all
+from napari_neuropretrain.explanation.hiders import Hider, Predict, open_hider
+from napari_neuropretrain.explanation.pace import Pace
+from napari_neuropretrain.explanation.positions import (
+    Combination,
+    Cube,
+    Positions,
+    combine,
+)
+from napari_neuropretrain.progress import Report, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +43,53 @@ class OcclusionResult:
         Positions of the cube that reach the brain.
     skipped
         Those among them that change no voxel, and so needed no network.
+    computed
+        Those that the network was asked about.
+    error
+        Estimated root mean square error of the effects, in the output's units; 0
+        where all of them were computed.
+    correlation
+        Estimated correlation with the effects of all positions; 1 where computed.
+    complete
+        False if it was stopped before the end.
+    slow_because
+        Why the whole network was run for each position; empty if it was not.
     """
 
     map: NDArray[np.float32]
     reference: float
     positions: int
     skipped: int = 0
+    computed: int = 0
+    error: float = 0.0
+    correlation: float = 1.0
+    complete: bool = True
+    slow_because: str = ""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the map is made of positions.
+
+    Parameters
+    ----------
+    combination
+        What a voxel gets of the cubes that cover it.
+    refinement
+        When to stop going from coarse to fine; None for all positions.
+    affine
+        Voxel to RAS mm (4, 4), which tells left from right for ``"mirror"``.
+    fast
+        Compute only what a cube changes, where the network allows it.
+    """
+
+    combination: Combination = "mean"
+    refinement: Refinement | None = None
+    affine: ArrayLike | None = field(default=None, compare=False)
+    fast: bool = True
+
+
+Preview = Callable[[OcclusionResult], None]
 
 
 def occlusion_map(
@@ -56,8 +99,10 @@ def occlusion_map(
     patch: int = 8,
     stride: int = 4,
     baseline: Baseline = "mean",
-    batch_size: int = 8,
+    batch_size: int = 0,
     report: Report = silent,
+    manner: Manner | None = None,
+    preview: Preview | None = None,
 ) -> OcclusionResult:
     """Map how much each place of the brain contributes to the output.
 
@@ -68,7 +113,8 @@ def occlusion_map(
     Parameters
     ----------
     predict
-        From (B, 1, X, Y, Z) to (B,), in the units of the map.
+        From (B, 1, X, Y, Z) to (B,), in the units of the map. A `Predictor` is
+        computed in parts where its network allows it.
     image
         Volume (X, Y, Z), z-scored in the brain, on the device of the network.
     brain_mask
@@ -76,54 +122,134 @@ def occlusion_map(
     patch, stride
         Edge of the cube and step between positions, in voxels.
     baseline
-        ``"mean"`` replaces by 0, the mean after z-scoring; ``"black"`` by the
-        minimum in the brain.
+        What replaces a cube, see `hide_all`.
     batch_size
-        Occluded copies given to `predict` at once.
+        Occluded copies given to `predict` at once; 0 for what suits the memory.
     report
         Hears of each batch, with the seconds that remain; may raise `Cancelled`.
+    manner
+        How positions are chosen and combined.
+    preview
+        Is given the map so far from time to time, and when it is stopped.
 
     Raises
     ------
     ConfigError
         If the shapes differ, the mask is empty, or the stride exceeds the patch.
     """
+    manner = manner or Manner()
     brain = brain_mask.to(device=image.device, dtype=torch.bool)
     _check(image, brain, patch, stride)
-    value = image.new_zeros(()) if baseline == "mean" else image[brain].min()
-    hidden = torch.where(brain, value, image)
-    inside = brain.cpu().numpy()
-    cubes = [cube for cube in _cubes(image.shape, patch, stride) if inside[cube].any()]
-    # Asked of the images and not of the mask: where the scan already has the
-    # baseline's value, hiding changes nothing either.
-    changed = (hidden != image).cpu().numpy()
-    active = [index for index, cube in enumerate(cubes) if changed[cube].any()]
-    effects = np.zeros(len(cubes))
+    hidden = hide_all(image, brain, baseline, patch, manner.affine)
+    places = _Places.of(image, hidden, brain, patch, stride)
     with torch.inference_mode():
-        reference = float(predict(image[None, None])[0])
-        outputs = _predict_hidden(
-            predict, image, hidden, [cubes[i] for i in active], batch_size, report
+        run = _Run(predict, image, hidden, places, manner)
+        ask = Pace(run.hider, batch_size, report)
+        try:
+            run.go(ask, preview)
+        except Cancelled:
+            if preview is not None:
+                preview(run.result(complete=False))
+            raise
+    return run.result(complete=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """The positions, and which of them matter."""
+
+    positions: Positions
+    cubes: list[Cube]
+    reaching: NDArray[np.bool_]
+    changing: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, image: Tensor, hidden: Tensor, brain: Tensor, patch: int, stride: int
+    ) -> _Places:
+        x, y, z = image.shape
+        positions = Positions((x, y, z), patch, stride)
+        cubes = list(positions.cubes())
+        inside = brain.cpu().numpy()
+        # Asked of the images and not of the mask: where the scan already has the
+        # baseline's value, hiding changes nothing either.
+        changed = (hidden != image).cpu().numpy()
+        reaching = np.array([inside[cube].any() for cube in cubes])
+        changing = np.array([changed[cube].any() for cube in cubes])
+        return cls(positions, cubes, reaching, changing, inside)
+
+
+class _Run:
+    """The effects so far."""
+
+    def __init__(
+        self,
+        predict: Predict,
+        image: Tensor,
+        hidden: Tensor,
+        places: _Places,
+        manner: Manner,
+    ) -> None:
+        self._places = places
+        self._manner = manner
+        active = np.flatnonzero(places.changing)
+        self.hider: Hider
+        self.hider, self._slow = open_hider(
+            predict,
+            image,
+            hidden,
+            places.cubes[int(active[active.size // 2])] if active.size else None,
+            manner.fast,
         )
-        effects[active] = reference - outputs
-    mean = _mean_over_cubes(effects, cubes, inside)
-    return OcclusionResult(mean, reference, len(cubes), len(cubes) - len(active))
+        self._reference = float(self.hider.reference()[0])
+        self._effects = np.where(places.changing, np.nan, 0.0)
+        self._guessed: NDArray[np.float64] | None = None
+        self._error, self._correlation = 0.0, 1.0
 
+    def go(self, ask: Pace, preview: Preview | None) -> None:
+        """Fill in the effects."""
 
-def starts(length: int, patch: int, stride: int) -> list[int]:
-    """Return where cubes begin along one axis; the last one ends at the edge.
+        def effects(numbers: Sequence[int]) -> NDArray[np.float64]:
+            cubes = [self._places.cubes[number] for number in numbers]
+            for done, outputs in ask.outputs(cubes):
+                chosen = [numbers[one] for one in done]
+                self._effects[chosen] = self._reference - outputs
+                if preview is not None and ask.is_time_to_show():
+                    preview(self.result(complete=False))
+            return self._effects[list(numbers)]
 
-    Examples
-    --------
-    >>> starts(10, patch=4, stride=3)
-    [0, 3, 6]
-    >>> starts(11, patch=4, stride=3)
-    [0, 3, 6, 7]
-    >>> starts(3, patch=4, stride=3)
-    [0]
-    """
-    last = max(length - patch, 0)
-    regular = list(range(0, last + 1, stride))
-    return regular if regular[-1] == last else [*regular, last]
+        active = np.flatnonzero(self._places.changing).tolist()
+        ask.expect(len(active))
+        if self._manner.refinement is None:
+            effects(active)
+            return
+        grid = self._effects.reshape(self._places.positions.grid)
+        for guess in refine(grid, effects, self._manner.refinement):
+            self._guessed = guess.effects.ravel()
+            self._error, self._correlation = guess.error, guess.correlation
+            if preview is not None and ask.is_time_to_show():
+                preview(self.result(complete=False))
+        ask.finish()
+
+    def result(self, complete: bool) -> OcclusionResult:
+        """Return the map of what is known."""
+        places = self._places
+        effects = self._effects
+        if self._guessed is not None:
+            effects = np.where(np.isnan(effects), self._guessed, effects)
+        known = int((places.changing & ~np.isnan(self._effects)).sum())
+        return OcclusionResult(
+            map=combine(effects, places.cubes, places.inside, self._manner.combination),
+            reference=self._reference,
+            positions=int(places.reaching.sum()),
+            skipped=int((places.reaching & ~places.changing).sum()),
+            computed=known,
+            error=self._error,
+            correlation=self._correlation,
+            complete=complete,
+            slow_because=self._slow,
+        )
 
 
 def _check(image: Tensor, brain: Tensor, patch: int, stride: int) -> None:
@@ -139,50 +265,3 @@ def _check(image: Tensor, brain: Tensor, patch: int, stride: int) -> None:
             f"stride {stride} must be from 1 to the patch ({patch}), or voxels "
             "would be skipped."
         )
-
-
-def _cubes(shape: Sequence[int], patch: int, stride: int) -> Iterator[Cube]:
-    """Yield every position of the cube, edges included."""
-    axes = (starts(length, patch, stride) for length in shape)
-    for x, y, z in itertools.product(*axes):
-        yield slice(x, x + patch), slice(y, y + patch), slice(z, z + patch)
-
-
-def _predict_hidden(
-    predict: Predict,
-    image: Tensor,
-    hidden: Tensor,
-    cubes: Sequence[Cube],
-    batch_size: int,
-    report: Report,
-) -> NDArray[np.float64]:
-    """Return the output (N,) with each of the N cubes hidden in turn."""
-    outputs = []
-    began = time.monotonic()
-    report(Progress("step", "Hiding one place after the other", 0, len(cubes)))
-    for first in range(0, len(cubes), batch_size):
-        some = cubes[first : first + batch_size]
-        # (B, X, Y, Z), made where the image is: nothing travels to the device.
-        copies = image.repeat(len(some), 1, 1, 1)
-        for copy, cube in zip(copies, some, strict=True):
-            copy[cube] = hidden[cube]
-        outputs.append(predict(copies[:, None]).double().cpu().numpy())
-        done = first + len(some)
-        seconds = time.monotonic() - began
-        eta = round(seconds / done * (len(cubes) - done), 1)
-        values = {"eta_s": eta, "rate": round(done / max(seconds, 1e-9), 2)}
-        report(Progress("step", "", done, len(cubes), values))
-    return np.concatenate(outputs) if outputs else np.zeros(0)
-
-
-def _mean_over_cubes(
-    effects: NDArray[np.float64], cubes: Sequence[Cube], inside: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Give each brain voxel the mean effect of the cubes that cover it."""
-    total = np.zeros(inside.shape)
-    count = np.zeros(inside.shape)
-    for effect, cube in zip(effects, cubes, strict=True):
-        total[cube] += effect
-        count[cube] += 1
-    mean = np.divide(total, count, out=np.zeros(inside.shape), where=inside)
-    return mean.astype(np.float32)

@@ -1,0 +1,54 @@
+"""Settings of the job ``explain``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.fields import Count, Device, InputPath, OutputFolder
+
+
+class ExplainConfig(Config):
+    """Show what a model looked at, by occlusion sensitivity."""
+
+    model: InputPath
+    """A model file (.safetensors) or the run folder of a fine-tuning."""
+    input: InputPath
+    """One raw or preprocessed scan."""
+    output: OutputFolder
+    """Folder for the maps."""
+    target: Literal["prediction", "logit"] = "prediction"
+    """What changes: the prediction (probability, years), or the logit behind it."""
+    patch: Annotated[int, Field(ge=1, le=64)] = 8
+    """Edge of the occluded cube, in voxels."""
+    stride: Annotated[int, Field(ge=1, le=64)] = 4
+    """Step between positions, in voxels; at most the patch."""
+    baseline: Literal["mean", "black", "blurred", "mirror"] = "mean"
+    """What replaces the patch: the brain's mean (0 after z-scoring) or its minimum,
+    the scan blurred, or the other half of the brain."""
+    combine: Literal["mean", "strongest"] = "mean"
+    """What a voxel gets of the cubes that cover it."""
+    positions: Literal["all", "adaptive"] = "all"
+    """Every position, or from coarse to fine where the map has energy."""
+    correlation: Annotated[float, Field(ge=0.5, le=0.9999)] = 0.98
+    """With adaptive: estimated correlation with the whole map that is enough."""
+    seconds: Annotated[float, Field(ge=0, le=864_000)] = 0.0
+    """With adaptive: time that may be spent on positions; 0 for any."""
+    batch_size: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Occluded copies per step; 0 for what suits the memory."""
+    device: Device = "auto"
+    """auto, cpu, mps, cuda or cuda:1."""
+    threads: Count = 2
+    """CPU threads."""
+
+    @field_validator("stride")
+    @classmethod
+    def _cover_every_voxel(cls, value: int, info: object) -> int:
+        patch = getattr(info, "data", {}).get("patch", value)
+        if value > patch:
+            raise ValueError(
+                f"must be at most the patch ({patch}), or voxels would be skipped"
+            )
+        return value
