@@ -17,6 +17,7 @@ from napari_neuropretrain.training.view_kernels_motion import (
     Row,
     Volume,
     copy_row,
+    is_empty,
 )
 
 
@@ -176,6 +177,8 @@ def change_brain(
     for x in range(box[0, 0], box[0, 1]):
         for y in range(box[1, 0], box[1, 1]):
             row, seen = source[x, y, low:high], view[x, y, low:high]
+            if is_empty(seen):
+                continue
             if varies:
                 _raise_row(row, contrast, line)
             else:

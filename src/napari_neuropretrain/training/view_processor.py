@@ -126,6 +126,7 @@ class _Worker:
 
     def _blurred(self, view: Volume, box: Box, sigma: float) -> Volume:
         smooth = self._scratch[: view.size].reshape(view.shape)
-        x, y, z = (gaussian(sigma, size) for size in view.shape)
+        halves = {size: gaussian(sigma, size) for size in set(view.shape)}
+        x, y, z = (halves[size] for size in view.shape)
         blur(view, box, (x, y, z), smooth)
         return smooth
