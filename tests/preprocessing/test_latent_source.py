@@ -15,7 +15,9 @@ from torch import Tensor
 
 from napari_neuropretrain.config.catalog import SOURCES
 from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.config.jobs import SynthesiseConfig
 from napari_neuropretrain.config.options.sources import LatentDiffusionOptions
+from napari_neuropretrain.data.participants import read_cohort
 from napari_neuropretrain.data.template import template_grid
 from napari_neuropretrain.data.volumes import Volume
 from napari_neuropretrain.errors import (
@@ -26,8 +28,10 @@ from napari_neuropretrain.errors import (
     ImageError,
 )
 from napari_neuropretrain.preprocessing import latent_source
+from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.preprocessing.latent_source import LatentDiffusionSource
 from napari_neuropretrain.preprocessing.pipeline import Preprocessed
+from napari_neuropretrain.preprocessing.synthesise import synthesise
 from napari_neuropretrain.progress import Progress, Report, silent
 from napari_neuropretrain.synthesis.head import build_head
 from napari_neuropretrain.synthesis.latent_bundle import Bundle, read_bundle
@@ -167,7 +171,9 @@ def shrunk(
     """Stand in for the preprocessing, which random images do not pass."""
     image = volume.data[:24, :24, :24] - volume.data.mean()
     affine = template_grid(contract.shape, contract.spacing_mm)
-    inside = np.ones(image.shape, bool)
+    inside = np.zeros(image.shape, bool)
+    inside[2:-2, 2:-2, 2:-2] = True
+    image = np.where(inside, image, 0).astype(np.float32)
     return Preprocessed(image, affine, inside, inside, np.eye(4), {})
 
 
@@ -310,14 +316,14 @@ def test_missing_weights_are_told_with_address_and_place(tmp_path: Path) -> None
 
 
 def slow_ddim(
-    predict, noise: np.ndarray, steps: int, start: float, end: float
+    predict, noise: np.ndarray, times: list[int], start: float, end: float
 ) -> np.ndarray:
     """Eq. 12 of the DDIM paper with eta 0, in float64."""
     betas = np.linspace(np.sqrt(start), np.sqrt(end), 1000) ** 2
     kept = np.cumprod(1 - betas)
     latent = noise.astype(float)
-    for time in np.round(np.linspace(999, 0, steps)).astype(int):
-        before = time - 1000 // steps
+    for time in times:
+        before = time - 1000 // len(times)
         now, then = kept[time], kept[before] if before >= 0 else 1.0
         found = predict(latent, time)
         clean = (latent - np.sqrt(1 - now) * found) / np.sqrt(now)
@@ -346,7 +352,9 @@ def test_denoising_follows_the_paper(folder: Path) -> None:
     found = draw_latent(
         networks, scheduler, noise, condition, lambda *at: seen.append(at)
     )
-    wanted = slow_ddim(predict, noise.numpy(), 5, 0.0015, 0.0205)
+    times = scheduler.timesteps.tolist()
+    assert times == sorted(times, reverse=True)
+    wanted = slow_ddim(predict, noise.numpy(), times, 0.0015, 0.0205)
     assert found.numpy() == pytest.approx(wanted, rel=1e-3, abs=1e-3)
     assert seen == [(number, 5) for number in range(5)]
     assert decode_latent(networks, found).shape == (32, 32, 32)
@@ -450,10 +458,40 @@ def test_more_steps_than_the_model_knows(tmp_path: Path) -> None:
 
 def test_provenance_tells_files_apart(folder: Path, tmp_path: Path) -> None:
     told = opened(folder).provenance()
-    assert "not the published file" in told["diffusion"]
+    assert "not the published file" in told["Weights"]["diffusion"]
     assert opened(folder).provenance() == told
     other = write_bundle(tmp_path / "b", old=False)
-    assert opened(other).provenance()["diffusion"] != told["diffusion"]
+    assert opened(other).provenance()["Weights"].keys() == told["Weights"].keys()
+    assert opened(other).provenance() != told
+
+
+def test_a_drawn_cohort_goes_on_and_notices_other_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latent_source, "preprocess_scan", shrunk)
+    bundle = write_bundle(tmp_path / "bundle")
+    source = {"name": "latent_diffusion", "path": str(bundle), "participants": 3}
+    source |= {"steps": 2, "device": "cpu", "shape": 24, "spacing_mm": 4.0}
+    config = SynthesiseConfig.parse({"source": source, "output": tmp_path / "out"})
+    synthesise(config, silent)
+    scans = read_cohort(tmp_path / "out").scans
+    first = [read_derivative(scan.path) for scan in scans]
+    conditions = draw_conditions(config.source.options)
+    assert [float(scan.row["age"]) for scan in scans] == [one.age for one in conditions]
+    assert [scan.row["sex"] for scan in scans] == [one.sex for one in conditions]
+    scans[1].path.unlink()
+    assert "(2 were made before)" in synthesise(config, silent).message
+    assert np.array_equal(read_derivative(scans[1].path).image, first[1].image)
+    moved = bundle.rename(tmp_path / "elsewhere")
+    elsewhere = config.replace(source=source | {"path": str(moved)})
+    assert "(3 were made before)" in synthesise(elsewhere, silent).message
+    networks = build_networks(tiny_bundle())
+    state = {name: 2 * one for name, one in random_state(networks.diffusion).items()}
+    torch.save(state, moved / "models" / "model.pt")
+    assert "before" not in synthesise(elsewhere, silent).message
+    again = read_derivative(scans[0].path)
+    assert not np.array_equal(again.image, first[0].image)
+    assert again.json["Source"]["Weights"] != first[0].json["Source"]["Weights"]
 
 
 def test_a_drawn_head_comes_out_upright_on_the_template(

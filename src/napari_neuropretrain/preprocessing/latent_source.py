@@ -110,7 +110,7 @@ class LatentDiffusionSource:
 
         return draw_head(
             self.bundle,
-            _networks(self.bundle.folder, options.device),
+            self._networks(),
             build_scheduler(self.bundle, options.steps),
             options.seed,
             condition,
@@ -149,7 +149,13 @@ class LatentDiffusionSource:
 
     def provenance(self) -> dict[str, Any]:
         """Return what tells the model apart from another one."""
-        return {"Bundle": self.bundle.folder.name, **fingerprints(self.bundle)}
+        return {"Weights": fingerprints(self.bundle)}
+
+    def _networks(self) -> LatentNetworks:
+        """Return the networks, read again where their files changed."""
+        status = [path.stat() for path in self.bundle.files.values()]
+        marks = tuple((one.st_size, one.st_mtime_ns) for one in status)
+        return _load(self.bundle.folder, self._options.device, marks)
 
     def _draw(self, index: int) -> NDArray[np.float32]:
         head, threads = self.head(index), self._options.threads
@@ -164,7 +170,9 @@ class LatentDiffusionSource:
 
 
 @lru_cache(maxsize=1)
-def _networks(folder: Path, device: str) -> LatentNetworks:
+def _load(
+    folder: Path, device: str, marks: tuple[tuple[int, int], ...]
+) -> LatentNetworks:
     """Keep the networks of one bundle: 2.3 GB."""
     return load_networks(read_bundle(folder), find_device(device))
 

@@ -59,7 +59,7 @@ def synthesise(config: SynthesiseConfig, report: Report) -> Outcome:
     """
     given = getattr(config.source.options, "path", None)
     check_own(config.output, given if isinstance(given, Path) else None)
-    source: VolumeSource = config.source.entry.load()(config.source.options, report)
+    source = _open(config.source, report)
     contract = _contract(config.source, source)
     planned = plan_volumes(config.source, source, contract, config.output)
     remove_partial_files(config.output)
@@ -100,6 +100,15 @@ def plan_volumes(
         about = told | {"Participant": name, "Index": index}
         planned.append(PlannedVolume.at(output, index, scan, contract, about))
     return planned
+
+
+def _open(choice: Choice, report: Report) -> VolumeSource:
+    """Open the source; it keeps nothing, since each volume is asked for once."""
+    options = choice.options
+    if "memory_gib" in type(options).model_fields:
+        options = options.replace(memory_gib=0)
+    source: VolumeSource = choice.entry.load()(options, report)
+    return source
 
 
 def _contract(choice: Choice, source: VolumeSource) -> PreprocessingContract:

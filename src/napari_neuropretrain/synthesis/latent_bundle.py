@@ -44,6 +44,11 @@ _STEMS = {
     "autoencoder": ("autoencoder", "model_autoencoder"),
     "diffusion": ("model", "diffusion_model", "diffusion", "model_diffusion"),
 }
+_TARGETS = {
+    "autoencoder_def": "AutoencoderKL",
+    "diffusion_def": "DiffusionModelUNet",
+    "scheduler": "DDIMScheduler",
+}
 _SUFFIXES = (".pt", ".pth", ".safetensors")
 _NOISE = re.compile(r"\$torch\.randn\(\(\s*((?:\d+\s*,\s*)+\d+)\s*,?\s*\)\).*")
 _REFERENCE = re.compile(r"@(\w+)")
@@ -148,7 +153,7 @@ def _definition(path: Path, config: Mapping[str, Any], key: str, kind: type[C]) 
         raise _not_understood(path, key, given)
     values = {name: _plain(path, config, key, name, one) for name, one in given.items()}
     target = str(values.pop("_target_", ""))
-    wanted = (kind.__doc__ or "").split("``")[1]
+    wanted = _TARGETS[key]
     if target and target.rpartition(".")[2] != wanted:
         raise CheckpointError(
             f"'{path}': {key} is a '{target}', and only MONAI's {wanted} can be used."
