@@ -8,24 +8,31 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.errors import ConfigError, DeviceError
+from napari_neuropretrain.errors import (
+    ConfigError,
+    DeviceError,
+    NeuropretrainError,
+)
 from napari_neuropretrain.progress import Report, silent
 from napari_neuropretrain.ranks import Ranks, find_ranks
 from napari_neuropretrain.weights.device import find_device
 
 _PATIENCE = timedelta(days=2)
 """How long the others wait while the first one preprocesses a cohort."""
+_MEETING = timedelta(minutes=15)
+"""How long they wait for each other at the start, and in a step."""
 _GRACE_S = 60.0
+_LAST_WORDS_S = 3.0
 
 Value = TypeVar("Value")
 
@@ -78,10 +85,6 @@ class Processes:
         values: list[Any] = [None] * self.ranks.world
         distributed.all_gather_object(values, value, group=self.words)
         return values
-
-    def rows(self, rows: Tensor) -> Tensor:
-        """Return the rows of all processes, (sum of B, ...), on the CPU."""
-        return torch.cat(self.gather(rows.detach().cpu()))
 
 
 def alone(device: torch.device) -> Processes:
@@ -198,12 +201,12 @@ def _variables(values: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def _started(job: str, config: Config, ranks: Ranks) -> Iterator[None]:
     """Start the other processes of this machine; none outlives the block."""
+    others: list[subprocess.Popen[bytes]] = []
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "config.yaml"
         config.to_file(settings)
         command = [sys.executable, "-m", "napari_neuropretrain", job]
         command += ["--config", str(settings)]
-        others = []
         try:
             for rank in range(1, ranks.world):
                 own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
@@ -215,17 +218,36 @@ def _started(job: str, config: Config, ranks: Ranks) -> Iterator[None]:
             yield
             for other in others:  # they have nothing left to do
                 other.wait(_GRACE_S)
+        except RuntimeError as error:  # what torch makes of a lost connection
+            _explain(others, config, error)
+            raise
         finally:
             for other in others:
                 other.kill()
                 other.wait()
 
 
+def _explain(
+    others: Sequence[subprocess.Popen[bytes]], config: Config, error: RuntimeError
+) -> None:
+    """Say which process has ended before its time, if one has."""
+    output = Path(getattr(config, "output"))  # noqa: B009 - both trainings have it
+    for rank, other in enumerate(others, start=1):
+        with suppress(subprocess.TimeoutExpired):
+            if code := other.wait(_LAST_WORDS_S):
+                log = output / f"run.{rank}.log"
+                raise NeuropretrainError(
+                    f"Process {rank} of the training ended with exit code {code}, and "
+                    f"the others with it: see '{log}'. Start the same command again "
+                    "to go on at the last checkpoint."
+                ) from error
+
+
 @contextmanager
 def _group(device: torch.device) -> Iterator[Any]:
     """Meet the other processes; give the group for numbers on the CPU."""
     backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend)
+    distributed.init_process_group(backend, timeout=_MEETING)
     try:
         yield distributed.new_group(backend="gloo", timeout=_PATIENCE)
     finally:

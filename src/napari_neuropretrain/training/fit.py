@@ -11,6 +11,7 @@ import lightning.pytorch as lightning
 import safetensors.torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from torch import nn
 
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import Cancelled, NeuropretrainError
@@ -182,6 +183,8 @@ def fit(
     held = HeldReport(reporter.report)
     folder, report, reporter.report = settings.checkpoints, held, held
     pace, start = settings.pace, load_state(folder, report) or first_state(module)
+    if settings.processes.ranks.world > 1:
+        _warn_of_norms(module, settings, report)
     if "optimiser" in start:
         _say_resumed(start, settings, report)
     while True:
@@ -350,6 +353,20 @@ def _say_resumed(start: State, settings: FitSettings, report: Report) -> None:
         message = f"The training is finished already (epoch {start['epoch']})"
     folder = settings.checkpoints
     report(Progress("warning", f"{message}: found in '{folder}'."))
+
+
+def _warn_of_norms(
+    module: LearningModule, settings: FitSettings, report: Report
+) -> None:
+    """Say that batch normalisation is not joined on CPUs."""
+    kinds = nn.modules.batchnorm._BatchNorm
+    normed = any(isinstance(one, kinds) for one in module.network.modules())
+    if normed and settings.processes.device.type == "cpu":
+        message = (
+            "On CPUs each process normalises its own part of a batch: the result is "
+            "not that of one process. On GPUs the statistics are of the whole batch."
+        )
+        report(Progress("warning", message))
 
 
 def _say_smaller(pace: Pace, report: Report) -> None:
