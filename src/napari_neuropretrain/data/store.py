@@ -78,7 +78,7 @@ class VolumeStore:
             key = self.keys()[row].decode()
             raise ImageError(
                 f"The volume of '{key}' in '{self.files.url}' is damaged: "
-                f"{error}. Pack it again: neuropretrain pack --verify true, with the "
+                f"{error}. Pack it again: neuropretrain pack --verify, with the "
                 "same input and output."
             ) from None
 
@@ -216,5 +216,5 @@ def _open_index(files: StoreFiles) -> Any:
 def _damaged(url: str, error: CohortError) -> CohortError:
     return CohortError(
         f"The index '{url}/{INDEX}' cannot be used: {error}. Pack the store anew: "
-        "neuropretrain pack --overwrite true."
+        "neuropretrain pack --overwrite."
     )

