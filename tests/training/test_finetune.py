@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from napari_neuropretrain.config.trainings import FinetuneConfig
-from napari_neuropretrain.data.split_files import read_splits
+from napari_neuropretrain.data.split_files import hash_splits, read_splits
 from napari_neuropretrain.errors import Cancelled, CohortError, DeviceError
 from napari_neuropretrain.evaluation.metrics import youden_threshold
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.finetune import finetune
+from napari_neuropretrain.weights.card_text import describe_model
 from napari_neuropretrain.weights.model_file import load_model
 
 TOY = {
@@ -106,6 +107,41 @@ def test_the_card_says_who_and_how(ad_run: tuple[Path, list[Progress]]) -> None:
     assert "sub-00" not in (output / "model.json").read_text()
     best = json.loads((output / "checkpoints" / "best.json").read_text())
     assert card.training["best_epoch"] == best["epoch"]
+
+
+def test_the_test_has_intervals_and_its_rows_age_sex_and_site(
+    ad_run: tuple[Path, list[Progress]],
+) -> None:
+    output, _ = ad_run
+    test = json.loads((output / "metrics.json").read_text())["test"]
+    assert test["n_participants"] == test["n"] == 4
+    assert set(test["intervals"]) >= {"roc_auc", "brier", "f1"}
+    low, high = test["intervals"]["brier"]
+    assert low < test["brier"] < high
+    assert 0 < test["p_chance"] <= 1
+    _, card = load_model(output)
+    assert card.metrics["test"]["intervals"] == test["intervals"]
+    said = describe_model(card)
+    assert f"brier {test['brier']:.4g} ({low:.4g} to {high:.4g})" in said
+    row = read_rows(output / "predictions.tsv")[0]
+    number = int(row["participant_id"][-2:])
+    assert (row["age"], row["site"]) == (str(40 + 2 * number), "A")
+
+
+def test_the_card_cites_the_division(ad_run: tuple[Path, list[Progress]]) -> None:
+    output, _ = ad_run
+    _, card = load_model(output)
+    cited = card.training["splits"]
+    assert cited["sha256"] == hash_splits(read_splits(output / "splits.tsv"))
+    assert json.loads((output / "metrics.json").read_text())["splits"] == cited
+
+
+def test_shuffled_labels_come_out_at_chance(derivatives: Path, tmp_path: Path) -> None:
+    config = toy_config(derivatives, tmp_path, shuffle_labels=True, epochs=6)
+    outcome = finetune(config, silent)
+    assert "The labels were shuffled, and the test is at chance" in outcome.message
+    _, card = load_model(tmp_path)
+    assert card.training["shuffle_labels"] is True
 
 
 def test_the_same_seed_gives_the_same_model(derivatives: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -139,6 +139,28 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if np.isfinite(number) else None
+
+
+def known_columns(rows: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return which of age, sex and site some row has, by their plain names."""
+    rows = list(rows)
+    return tuple(
+        names[0] for names in COLUMNS if any(_value(row, names) for row in rows)
+    )
+
+
+def group_text(row: Mapping[str, str], name: str) -> str:
+    """Return age, sex or site of a row as it is written there, or n/a.
+
+    Examples
+    --------
+    >>> group_text({"Gender": "F"}, "sex"), group_text({"Gender": "F"}, "age")
+    ('F', 'n/a')
+    """
+    names = next(names for names in COLUMNS if names[0] == name)
+    column = find_column(row, names)
+    known = bool(_value(row, names))
+    return row[column].strip() if column and known else "n/a"
 
 
 def _value(row: Mapping[str, str], names: tuple[str, ...]) -> str:

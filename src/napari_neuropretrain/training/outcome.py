@@ -13,6 +13,7 @@ from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.split_files import hash_splits
+from napari_neuropretrain.evaluation.assessment import Certainty
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.fit import Fit
@@ -20,6 +21,7 @@ from napari_neuropretrain.training.results import (
     Scored,
     describe,
     judge,
+    judge_self_test,
     predict_logits,
     write_metrics,
     write_predictions,
@@ -66,12 +68,15 @@ def finish_training(
     output = Path(config.output)
     found = {"splits": _citation(config, study), "cost": asdict(trained.cost)}
     scored = _score(task, network, study, device, trained.pace.batch_size, report)
-    metrics, threshold = judge(scored, task)
+    metrics, threshold = judge(scored, task, Certainty(seed=config.seed))
     write_metrics(output / "metrics.json", metrics | found)
     write_predictions(output / "predictions.tsv", scored, task, threshold)
     card = _card(config, backbone, task, study, metrics, threshold, trained)
     model = save_model(output, network.cpu(), card)
-    return _outcome(output, model, describe(metrics, task), study.failures, report)
+    message = describe(metrics, task)
+    if config.shuffle_labels:
+        message += f" {judge_self_test(metrics['test'], report)}"
+    return _outcome(output, model, message, study.failures, report)
 
 
 def _score(

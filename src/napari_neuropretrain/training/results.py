@@ -6,27 +6,33 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.splits import Part
+from napari_neuropretrain.data.stratification import group_text, known_columns
+from napari_neuropretrain.evaluation.age_bias import fit_age_bias
+from napari_neuropretrain.evaluation.assessment import Certainty, assess
 from napari_neuropretrain.evaluation.metrics import (
     binary_metrics,
     regression_metrics,
     youden_threshold,
 )
+from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.batches import Loader
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.task import Task
+
+LEAST_P = 0.001
+"""A test on shuffled labels that is better than this is no chance."""
 
 
 @dataclass(frozen=True)
@@ -53,36 +59,54 @@ def predict_logits(
 
 
 def judge(
-    scored: Sequence[Scored], task: Task
+    scored: Sequence[Scored], task: Task, certainty: Certainty
 ) -> tuple[dict[str, dict[str, Any]], float | None]:
     """Return the metrics by part, a baseline, and the decision threshold.
 
-    The threshold is fitted on the validation part and applied to all. The baseline
-    gives every test scan the same answer: the mean training label, or the larger
-    training group.
+    Threshold and age bias are fitted on the validation part. The test has intervals
+    and a test against chance. The baseline gives every test scan the same answer:
+    the mean training label, or the larger training group.
     """
-    values = {part: _arrays(scored, part) for part in PARTS}
-    train, test = values["train"][1], values["test"][1]
-    constant = np.full(test.shape, train.mean())
+    given = {part: predictions_of(scored, part, task) for part in PARTS}
+    held, train, test = given["validation"], given["train"], given["test"]
+    constant = np.full(test.labels.shape, train.labels.mean())
+    metrics: dict[str, dict[str, Any]] = {}
     if task.kind == "regression":
-        metrics = {part: regression_metrics(*pair) for part, pair in values.items()}
-        baseline = regression_metrics(constant, test)
-        kind = f"mean of the training labels ({train.mean():.4g})"
-        return metrics | {"baseline": {"predicts": kind} | baseline}, None
-    threshold = youden_threshold(*values["validation"])
-    metrics = {part: binary_metrics(*pair, threshold) for part, pair in values.items()}
-    baseline = binary_metrics(constant, test)
-    group = "positive" if train.mean() >= 0.5 else "negative"
-    kind = f"larger training group ({group})"
+        threshold = None
+        bias = fit_age_bias(held.values, held.labels)
+        for part in PARTS[:2]:
+            metrics[part] = regression_metrics(given[part].values, given[part].labels)
+        metrics["test"] = assess(replace(test, bias=bias), certainty).as_json()
+        if bias is not None:
+            metrics["bias_correction"] = asdict(bias)
+        baseline = regression_metrics(constant, test.labels)
+        kind = f"mean of the training labels ({train.labels.mean():.4g})"
+    else:
+        threshold = youden_threshold(held.values, held.labels)
+        for part in PARTS[:2]:
+            values, labels = given[part].values, given[part].labels
+            metrics[part] = binary_metrics(values, labels, threshold)
+        test = replace(test, threshold=threshold)
+        metrics["test"] = assess(test, certainty).as_json()
+        baseline = binary_metrics(constant, test.labels)
+        group = "positive" if train.labels.mean() >= 0.5 else "negative"
+        kind = f"larger training group ({group})"
     return metrics | {"baseline": {"predicts": kind} | baseline}, threshold
 
 
-def _arrays(
-    scored: Sequence[Scored], part: Part
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def predictions_of(scored: Sequence[Scored], part: Part, task: Task) -> Predictions:
+    """Return what evaluations start from, for the scans of one part."""
     members = [one for one in scored if one.part == part]
-    predictions = np.array([one.prediction for one in members])
-    return predictions, np.array([one.label for one in members])
+    return Predictions(
+        "this model",
+        part,
+        task.kind,
+        np.array([one.scan.key for one in members]),
+        np.array([one.scan.participant for one in members]),
+        np.array([one.label for one in members], dtype=float),
+        np.array([one.prediction for one in members], dtype=float),
+        unit=task.unit,
+    )
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
@@ -93,18 +117,22 @@ def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
 def write_predictions(
     path: Path, scored: Sequence[Scored], task: Any, threshold: float | None
 ) -> None:
-    """Write one line a scan: who, which split, label and prediction."""
+    """Write one line a scan: who, which split, label and prediction.
+
+    Age, sex and site follow where the cohort's table has them.
+    """
+    groups = known_columns(one.scan.row for one in scored)
     rows = [["participant_id", "session_id", "split", "label", "prediction"]]
-    if threshold is not None:
-        rows[0].append("predicted_label")
+    rows[0] += [*([] if threshold is None else ["predicted_label"]), *groups]
     for one in sorted(scored, key=lambda one: (PARTS.index(one.part), one.scan.key)):
-        who = [one.scan.participant, one.scan.session or "n/a", one.part]
+        row = [one.scan.participant, one.scan.session or "n/a", one.part]
         value = f"{one.prediction:.6g}"
         if threshold is None:
-            rows.append([*who, f"{one.label:.6g}", value])
+            row += [f"{one.label:.6g}", value]
         else:
             called = task.names[int(one.prediction >= threshold)]
-            rows.append([*who, task.names[int(one.label)], value, called])
+            row += [task.names[int(one.label)], value, called]
+        rows.append([*row, *(group_text(one.scan.row, name) for name in groups)])
     text = io.StringIO()
     csv.writer(text, delimiter="\t", lineterminator="\n").writerows(rows)
     write_text(path, text.getvalue())
@@ -116,11 +144,37 @@ def describe(metrics: Mapping[str, Mapping[str, Any]], task: Task) -> str:
     if task.kind == "regression":
         unit = f" {task.unit}" if task.unit else ""
         return (
-            f"Test of {test['n']} scans: mean absolute error {test['mae']:.2f}{unit} "
-            f"(the same answer for everyone: {baseline['mae']:.2f}{unit})."
+            f"Test of {test['n']} scans: mean absolute error {test['mae']:.2f}{unit}"
+            f"{_limits(test, 'mae', 2)} (the same answer for everyone: "
+            f"{baseline['mae']:.2f}{unit})."
         )
     return (
-        f"Test of {test['n']} scans: ROC-AUC {test['roc_auc']:.3f} (chance: 0.5), "
-        f"balanced accuracy {test['balanced_accuracy']:.3f} at threshold "
-        f"{test['threshold']:.3f}."
+        f"Test of {test['n']} scans: ROC-AUC {test['roc_auc']:.3f}"
+        f"{_limits(test, 'roc_auc', 3)} (chance: 0.5), balanced accuracy "
+        f"{test['balanced_accuracy']:.3f} at threshold {test['threshold']:.3f}."
+    )
+
+
+def _limits(test: Mapping[str, Any], metric: str, digits: int) -> str:
+    interval = test.get("intervals", {}).get(metric)
+    if interval is None:
+        return ""
+    low, high = interval
+    return f", 95 % interval {low:.{digits}f} to {high:.{digits}f}"
+
+
+def judge_self_test(test: Mapping[str, Any], report: Report) -> str:
+    """Say whether a training on shuffled labels came out at chance, as it must."""
+    p = test.get("p_chance")
+    if p is None:
+        return "The labels were shuffled."
+    if p < LEAST_P:
+        message = (
+            f"The labels were shuffled, and still the test is better than chance (p "
+            f"{p:.2g}): something of the test part leaks into the training."
+        )
+        report(Progress("warning", message))
+        return message
+    return (
+        f"The labels were shuffled, and the test is at chance, as it must (p {p:.2g})."
     )

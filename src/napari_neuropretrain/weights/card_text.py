@@ -165,7 +165,16 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, st
 
 
 def _numbers(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_text(value)}" for name, value in values.items())
+    """Write metrics in one line, each with its interval where it has one."""
+    intervals = values.get("intervals") or {}
+    shown = []
+    for name, value in values.items():
+        if name == "intervals":
+            continue
+        limits = intervals.get(name)
+        text = f" ({_text(limits[0])} to {_text(limits[1])})" if limits else ""
+        shown.append(f"{name} {_text(value)}{text}")
+    return ", ".join(shown)
 
 
 def _text(value: Any) -> str:
