@@ -112,8 +112,9 @@ def compare(
         for volume in volumes:
             chain({"image": volume.clone()})
 
+    copied = mt.Compose([mt.Lambdad("image", torch.clone), chain])
     loader = monai.data.DataLoader(
-        monai.data.Dataset([{"image": volume} for volume in volumes], chain),
+        monai.data.Dataset([{"image": volume} for volume in volumes], copied),
         batch_size=4,
         num_workers=workers,
         persistent_workers=workers > 0,

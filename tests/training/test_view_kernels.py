@@ -150,7 +150,7 @@ def test_contrast_is_a_power_between_extremes(gamma: float) -> None:
     box = brain_box(view)
     low, high = extremes(view, view, box)
     assert (low, high) == (-2, 4)
-    change_brain(view, view, box, True, (low, high, gamma, 1.1, 0.2), 0.0, 0)
+    change_brain(view, view, box, True, (low, high, gamma, 1.1, 0.2), 0.0, np.uint64(0))
     expected = (6 * ((given + 2) / 6) ** gamma - 2) * 1.1 + 0.2
     np.testing.assert_allclose(view[brain], expected[brain], atol=1e-5)
     assert not view[~brain].any()
