@@ -58,7 +58,7 @@ class Views:
         shape = tuple(volumes.shape[2:])
         changes = draw_changes(self.options, len(volumes), shape, generator)
         if volumes.is_cuda:
-            return change_together(volumes, changes)
+            return change_together(volumes.float(), changes).to(volumes.dtype)
         # Only here: a training on a GPU need not load a compiler.
         from napari_neuropretrain.training.view_processor import change_each
 
