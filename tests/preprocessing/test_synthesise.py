@@ -89,20 +89,24 @@ class FaultySource:
         return ("f", "m") if name == "sex" else ()
 
 
-def planned_for(source: FaultySource, output: Path) -> list[PlannedVolume]:
+def planned_for(source: Any, output: Path) -> list[PlannedVolume]:
     choice = choose("sources", "template_cohort")
     return plan_volumes(choice, source, source.contract, output)
 
 
 def run_with(
-    source: object, output: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+    source: object,
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    report: Report,
+    workers: int = 1,
 ) -> Outcome:
     """Run the job with a source of the test's own."""
     monkeypatch.setattr(
         "napari_neuropretrain.config.registry.Entry.load",
         lambda entry: lambda options, report: source,
     )
-    return synthesise(config_for(output), report)
+    return synthesise(config_for(output, workers=workers), report)
 
 
 @pytest.fixture(scope="module")
@@ -321,56 +325,77 @@ def test_a_cohort_is_not_written_onto_itself(cohort_folder: Path) -> None:
         synthesise(config, silent)
 
 
-def test_several_processes_give_the_same(cohort_folder: Path, tmp_path: Path) -> None:
-    synthesise(config_for(tmp_path, workers=2), silent)
-    alone, both = read_cohort(cohort_folder), read_cohort(tmp_path)
+PICKLED = """
+import os, signal, time
+import torch
+from napari_neuropretrain.config.contract import PreprocessingContract
+
+class PickledSource:
+    failures = ()
+    shape = (16, 16, 16)
+    contract = PreprocessingContract(shape=(16, 16, 16))
+
+    def __init__(self, count, killer=-1, seconds=0.0):
+        self.ids = tuple(f"p{index:02d}" for index in range(count))
+        self.killer, self.seconds = killer, seconds
+
+    def __len__(self):
+        return len(self.ids)
+
+    def volume(self, index):
+        if index == self.killer:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.seconds)
+        volume = torch.randn(1, *self.shape, generator=torch.manual_seed(index))
+        volume[0, 0, 0, 0] = float(os.environ["OMP_NUM_THREADS"])
+        return volume * (torch.arange(16) < 14)
+"""
+
+
+@pytest.fixture
+def pickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A class that processes can import by its name, unlike those of this module."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    (tmp_path / "pickled_source.py").write_text(PICKLED)
+    monkeypatch.syspath_prepend(tmp_path)
+    return importlib.import_module("pickled_source").PickledSource
+
+
+def test_several_processes_give_the_same(
+    pickled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = pickled(5)
+    run_with(source, tmp_path / "one", monkeypatch, silent)
+    run_with(source, tmp_path / "two", monkeypatch, silent, workers=2)
+    alone, both = read_cohort(tmp_path / "one"), read_cohort(tmp_path / "two")
+    assert len(both.scans) == 5
     for one, other in zip(alone.scans, both.scans, strict=True):
-        assert one.row == other.row
         first, second = read_derivative(one.path), read_derivative(other.path)
         assert np.array_equal(first.image, second.image)
         assert first.json["Source"] == second.json["Source"]
 
 
-KILLING = """
-import os, signal, torch
-
-class KillingSource:
-    shape = (16, 16, 16)
-
-    def volume(self, index):
-        if index == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        volume = torch.zeros(1, *self.shape)
-        volume[0, 4:12] = index + float(os.environ["OMP_NUM_THREADS"])
-        return volume
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_killed_process_takes_nobody_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Processes import the class by its name, which a test's module does not have.
-    (tmp_path / "killing_source.py").write_text(KILLING)
-    monkeypatch.syspath_prepend(tmp_path)
-    source = importlib.import_module("killing_source").KillingSource()
-    planned = planned_for(FaultySource(), tmp_path)
+def test_a_killed_process_takes_nobody_along(pickled: Any, tmp_path: Path) -> None:
+    source = pickled(3, killer=1)
+    planned = planned_for(source, tmp_path)
     heard: list[Progress] = []
     made = list(make_volumes(source, planned, 2, heard.append))
     found = {one.planned.scan.key: one.reason for one in made}
-    assert found == {"sub-a": "", "sub-b": KILLED, "sub-c": ""}
-    values = [read_derivative(planned[n].scan.path).image.max() for n in (0, 2)]
-    assert values == [1, 3]
+    assert found == {"sub-p00": "", "sub-p01": KILLED, "sub-p02": ""}
+    assert [one.is_written() for one in planned] == [True, False, True]
     assert "heartbeat" in {one.state for one in heard}
 
 
-def test_stopping_ends_the_processes(tmp_path: Path) -> None:
+def test_stopping_ends_the_processes(
+    pickled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(progress: Progress) -> None:
         if progress.state == "item_done":
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        synthesise(config_for(tmp_path, participants=30, workers=2), stop)
+        run_with(pickled(30, -1, 0.3), tmp_path, monkeypatch, stop, workers=2)
     children = psutil.Process().children(recursive=True)
     assert not [one for one in children if "spawn_main" in " ".join(one.cmdline())]
     cohort = read_cohort(tmp_path)

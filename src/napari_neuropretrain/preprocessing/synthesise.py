@@ -21,7 +21,6 @@ from napari_neuropretrain.preprocessing.cohort_tables import (
     write_description,
     write_participants,
 )
-from napari_neuropretrain.preprocessing.derivatives import remove_derivative
 from napari_neuropretrain.preprocessing.synthetic_files import PlannedVolume
 from napari_neuropretrain.preprocessing.volume_workers import Made, make_volumes
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
@@ -65,7 +64,7 @@ def synthesise(config: SynthesiseConfig, report: Report) -> Outcome:
     remove_partial_files(config.output)
     missing = [one for one in planned if config.overwrite or not one.is_written()]
     for one in missing:  # what was made otherwise must not get the new labels
-        remove_derivative(one.scan.path)
+        one.remove()
     write_description(config.output, TITLE)
     write_participants(config.output, [one.scan for one in planned])
     if before := len(planned) - len(missing):
@@ -74,7 +73,7 @@ def synthesise(config: SynthesiseConfig, report: Report) -> Outcome:
     try:
         failures = _make_all(source, missing, config.workers, len(planned), report)
     finally:  # also when it was stopped
-        _drop_rows(config.output, planned)
+        _tidy(config.output, planned)
     return _outcome(config, planned, before, (*source.failures, *failures), report)
 
 
@@ -183,12 +182,15 @@ def _tell(
     report(Progress("item_done", f"{key}: done", step, total, values))
 
 
-def _drop_rows(output: Path, planned: Sequence[PlannedVolume]) -> None:
-    """Take the rows of volumes that are not there out of the table.
+def _tidy(output: Path, planned: Sequence[PlannedVolume]) -> None:
+    """Leave nothing of volumes that are not there: no half files, no row.
 
     A killed run leaves them; the next run fills them or takes them out.
     """
-    there = [one.scan for one in planned if one.scan.path.exists()]
+    for one in planned:
+        if not one.is_there():
+            one.remove()
+    there = [one.scan for one in planned if one.is_there()]
     absent = {one.scan.key for one in planned} - {scan.key for scan in there}
     if absent and there:
         write_participants(output, there, without=absent)
@@ -203,7 +205,7 @@ def _outcome(
     failures: Sequence[Failure],
     report: Report,
 ) -> Outcome:
-    there = sum(one.scan.path.exists() for one in planned)
+    there = sum(one.is_there() for one in planned)
     if not there:
         reason = f": {failures[0].item}: {failures[0].reason}" if failures else "."
         raise CohortError(

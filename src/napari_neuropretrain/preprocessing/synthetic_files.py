@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -74,18 +75,35 @@ class PlannedVolume:
         stem = image.name.removesuffix(PREPROCESSED_SUFFIX)
         return image.with_name(stem + MASK_SUFFIX)
 
+    def is_there(self) -> bool:
+        """Tell whether all its files lie there, however they were made."""
+        paths = (self.scan.path, self.mask_path, sidecar(self.scan.path))
+        return all(path.exists() for path in paths)
+
     def is_written(self) -> bool:
-        """Tell whether it lies there, made in the same way, with all its files."""
+        """Tell whether it lies there, made in the same way."""
         try:
             notes = read_sidecar(self.scan.path)
         except ImageError:
             return False
         return (
-            self.scan.path.exists()
-            and self.mask_path.exists()
+            self.is_there()
             and notes.get("Contract") == self.contract.model_dump(mode="json")
             and notes.get("Source") == self.source
         )
+
+    def remove(self) -> None:
+        """Take away all its files, also half-written ones, and folders left empty."""
+        folder = self.scan.path.parent
+        if not folder.is_dir():
+            return
+        remove_derivative(self.scan.path)
+        for path in (self.mask_path, sidecar(self.mask_path)):
+            path.unlink(missing_ok=True)
+        above = folder.parents[: 2 if self.scan.session else 1]
+        with suppress(OSError):  # not empty: somebody else's files
+            for empty in (folder, *above):
+                empty.rmdir()
 
     def write(self, image: NDArray[np.float32]) -> None:
         """Write image, brain mask and sidecars, that of the image last.
