@@ -108,13 +108,16 @@ def test_finetuning_goes_on_at_a_step(
     assert_same(whole, broken)
 
 
-def test_stopping_keeps_the_step(derivatives: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["request", "signal"])
+def test_stopping_keeps_the_step(way: str, derivatives: Path, tmp_path: Path) -> None:
     steps: list[int] = []
 
     def stop(progress: Progress) -> None:
         if progress.state == "step" and "loss" in progress.values:
             steps.append(progress.step or 0)
-            raise Cancelled("enough")
+            if way == "request":
+                raise Cancelled("enough")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     config = tuning(derivatives, tmp_path, checkpoint_minutes=0, epochs=200)
     with pytest.raises(Cancelled):

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -84,9 +85,12 @@ def _run_job(job: str, arguments: Sequence[str]) -> int:
     console = Console()
     _stop_on_interrupt(Path(getattr(config, "output")))  # noqa: B009
     settle_process()
-    outcome = execute(JOBS, job, config, silent if follows else console)
-    if not follows:
-        console.close(outcome)
+    if follows:  # the first process speaks for all
+        with suppress(Cancelled):
+            execute(JOBS, job, config, silent)
+        return EXIT_DONE
+    outcome = execute(JOBS, job, config, console)
+    console.close(outcome)
     return EXIT_FAILED if outcome.failures else EXIT_DONE
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,10 @@ class HeldReport:
         except Cancelled as request:
             self.request = request
 
+    def ask_to_stop(self, signum: int, frame: object) -> None:
+        """Handle a signal."""
+        self.request = Cancelled(f"Stopped from outside (signal {signum}).")
+
 
 class KeepWithin(lightning.Callback):
     """Write the state every so many minutes, and before the training is stopped.
@@ -196,6 +202,15 @@ class KeepWithin(lightning.Callback):
         self._saved = time.monotonic()
         self._position = self._step = 0
 
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Let SIGTERM be a wish to stop; Lightning puts the handler of before back.
+
+        Its own handler talks to the other processes at once, which may be in the
+        middle of talking about gradients: then all wait for ever.
+        """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._report.ask_to_stop)
+
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin at the position that the epoch begins at."""
         start = self._state.start if pl_module.losses else {}
@@ -208,23 +223,23 @@ class KeepWithin(lightning.Callback):
         self._position += pl_module.shares[batch_idx].whole
         self._step += 1
         due = self._seconds and time.monotonic() - self._saved >= self._seconds
-        stop, due = self._agree(trainer, bool(due))
+        stop, due = self._agree(bool(due))
         if batch_idx + 1 == trainer.num_training_batches:
             return
         if (stop or due) and is_update(trainer, batch_idx):
             self._state.save_within(trainer, pl_module, self._position, self._step)
             self._saved = time.monotonic()
         if stop:
-            raise self._report.request or Cancelled("The first process was stopped.")
+            raise self._report.request or Cancelled("Another process was stopped.")
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Leave, if asked to; the state is kept already."""
         self._saved = time.monotonic()
-        if self._agree(trainer, False)[0]:
-            raise self._report.request or Cancelled("The first process was stopped.")
+        if self._agree(False)[0]:
+            raise self._report.request or Cancelled("Another process was stopped.")
 
-    def _agree(self, trainer: Any, due: bool) -> list[bool]:
-        asked = self._report.request is not None or bool(trainer.received_sigterm)
+    def _agree(self, due: bool) -> list[bool]:
+        asked = self._report.request is not None
         return self._state.processes.agree([asked, due])
 
 

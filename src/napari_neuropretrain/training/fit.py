@@ -277,8 +277,8 @@ def _train(
         trainer = _trainer(callbacks, epochs, pace.accumulate, settings, start)
         try:
             trainer.fit(module, loaders.train, loaders.validation)
-        except SystemExit:  # what Lightning makes of Ctrl-C and of SIGTERM
-            raise Cancelled("Stopped from outside (Ctrl-C or SIGTERM).") from None
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise Cancelled("Stopped from outside (Ctrl-C).") from None
 
 
 def _trainer(
