@@ -49,7 +49,7 @@ ALLOWED = {
     | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
     | {"methods"}
     | {"process_settings", "synthesis", "ranks"},
-    "evaluation": BASE | {"data", "weights", "training"},
+    "evaluation": BASE | {"data", "weights", "training", "inference"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation"}

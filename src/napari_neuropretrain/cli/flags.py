@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_origin
 
 import annotated_types as bounds
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -95,6 +95,8 @@ def _kind(field: FieldInfo) -> Any:
         return str | dict[str, Any]
     if _extra(field, "text"):  # YAML reads 80 as a number, and a list as one
         return str | int | list[int]
+    if get_origin(field.annotation) is tuple:  # one text with commas, or a list
+        return str | list[str]
     return str if field.annotation is Path else field.annotation
 
 
@@ -102,6 +104,8 @@ def _shown(field: FieldInfo) -> Any:
     default = field.default
     if _extra(field, "text"):
         return name_shape(default)
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     return str(default) if isinstance(default, Path) else default
 
 

@@ -5,8 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+
+def split_names(value: object) -> object:
+    """Return the names of a text that lists them with commas; else the value itself.
+
+    Examples
+    --------
+    >>> split_names("site, sex,"), split_names(("age",))
+    (['site', 'sex'], ('age',))
+    """
+    if not isinstance(value, str):
+        return value
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=1, le=64)]
 Spacing = Annotated[float, Field(ge=0.5, le=8)]

@@ -16,6 +16,7 @@ from napari_neuropretrain.config.contract import (
     PreprocessingContract,
     ShapeText,
 )
+from napari_neuropretrain.config.evaluation import EvaluateConfig, SplitConfig
 from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.config.fields import (
     Count,
@@ -190,6 +191,18 @@ JOBS.register(
     "Apply a trained model to scans",
     PredictConfig,
     _ROOT + "inference.predict:predict",
+)
+JOBS.register(
+    "evaluate",
+    "Judge and compare models, also on other cohorts",
+    EvaluateConfig,
+    _ROOT + "evaluation.evaluate:evaluate",
+)
+JOBS.register(
+    "split",
+    "Divide a cohort by participant, or into folds",
+    SplitConfig,
+    _ROOT + "training.split:split",
 )
 JOBS.register(
     "explain",

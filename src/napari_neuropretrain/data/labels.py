@@ -90,6 +90,25 @@ def binary_labels(
     return labels
 
 
+def text_labels(cohort: Cohort, column: str) -> dict[str, float]:
+    """Return a number per scan for any column: its own, or one for each name.
+
+    For a division, where it only counts who has the same label. Scans without a
+    value are absent.
+
+    Raises
+    ------
+    CohortError
+        If the column is absent or empty.
+    """
+    texts = _texts(cohort, column)
+    numbers = {key: _number(text) for key, text in texts.items()}
+    if all(number is not None for number in numbers.values()):
+        return {key: number for key, number in numbers.items() if number is not None}
+    names = sorted({text.lower() for text in texts.values()})
+    return {key: float(names.index(text.lower())) for key, text in texts.items()}
+
+
 def missing_labels(
     cohort: Cohort, column: str, labels: Mapping[str, float]
 ) -> tuple[Failure, ...]:

@@ -54,17 +54,49 @@ def predict(config: PredictConfig, report: Report) -> Outcome:
     made, workers = output / "preprocessed", config.workers
     cohort = prepare_cohort(config.input, card.contract, made, report, workers)
     warn_if_seen(cohort, card, report)
-    network = network.to(device)
-    read = output_reader(card)
-    failures = list(cohort.problems)
+    predicted, lost = predict_scans(
+        network, card, cohort, device, config.batch_size, report
+    )
+    failures = [*cohort.problems, *lost]
+    write_predictions(output / TABLE, predicted, card)
+    return _outcome(output / TABLE, len(predicted), card, tuple(failures), report)
+
+
+def predict_scans(
+    network: nn.Module,
+    card: ModelCard,
+    cohort: Cohort,
+    device: torch.device,
+    batch_size: int,
+    report: Report,
+) -> tuple[list[tuple[Scan, float]], list[Failure]]:
+    """Predict scans that were prepared for a model.
+
+    Parameters
+    ----------
+    network, card
+        Of the model.
+    cohort
+        From `prepare_cohort`.
+    device, batch_size
+        Where, and how many volumes at once.
+    report
+        As for `predict`.
+
+    Returns
+    -------
+    tuple
+        Scans with their predictions, and scans that could not be read.
+    """
+    network, read = network.to(device), output_reader(card)
+    failures: list[Failure] = []
     predicted: list[tuple[Scan, float]] = []
-    for scans, images in _batches(cohort, card, config.batch_size, failures, report):
+    for scans, images in _batches(cohort, card, batch_size, failures, report):
         values = predict_values(network, images, device, read).tolist()
         for scan, value in zip(scans, values, strict=True):
             predicted.append((scan, value))
             _tell(scan, value, card, len(predicted), len(cohort.scans), report)
-    write_predictions(output / TABLE, predicted, card)
-    return _outcome(output / TABLE, len(predicted), card, tuple(failures), report)
+    return predicted, failures
 
 
 def output_reader(card: ModelCard) -> Callable[[Tensor], Tensor]:

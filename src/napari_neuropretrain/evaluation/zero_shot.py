@@ -1,0 +1,136 @@
+"""Apply a model, as it is, to a cohort it was not made for."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_neuropretrain.config.evaluation import EvaluateConfig
+from napari_neuropretrain.data.participants import Cohort
+from napari_neuropretrain.data.stratification import group_text, known_columns
+from napari_neuropretrain.errors import CheckpointError, CohortError, LeakageError
+from napari_neuropretrain.evaluation.model_source import ModelSource
+from napari_neuropretrain.evaluation.predictions import Predictions
+from napari_neuropretrain.inference.predict import predict_scans
+from napari_neuropretrain.inference.prepare import prepare_cohort
+from napari_neuropretrain.progress import Failure, Progress, Report
+from napari_neuropretrain.training.labelled_cohort import read_labels
+from napari_neuropretrain.weights.ancestry import cohorts_of, seen_among
+from napari_neuropretrain.weights.device import find_device
+from napari_neuropretrain.weights.model_card import ModelCard
+from napari_neuropretrain.weights.model_file import load_model
+
+_SHOWN = 20
+
+
+def predict_cohort(
+    source: ModelSource, path: str, config: EvaluateConfig, report: Report
+) -> tuple[Predictions, tuple[Failure, ...]]:
+    """Predict the labelled scans of another cohort; nothing is fitted to it.
+
+    The threshold and the age bias stay those of the model's validation part.
+
+    Parameters
+    ----------
+    source
+        The model.
+    path
+        The cohort, raw or preprocessed.
+    config
+        Label, device, and what to do with people whom the model knows.
+    report
+        Hears of each scan; may raise `Cancelled`.
+
+    Returns
+    -------
+    tuple
+        The predictions, and scans that could not be used.
+
+    Raises
+    ------
+    CheckpointError
+        If the source is a table, or the model cannot be used.
+    CohortError
+        If labels are missing.
+    LeakageError
+        If the model learned from someone of the cohort, and `config.seen` refuses.
+    """
+    if source.card is None:
+        raise CheckpointError(
+            f"'{source.path}' is a table of predictions: it cannot be applied to "
+            f"'{path}'. Give the model itself."
+        )
+    torch.set_num_threads(config.threads)
+    network, card = load_model(source.path)
+    # Models with other contracts need other volumes of the same scans.
+    contract = hashlib.sha256(card.contract.model_dump_json().encode()).hexdigest()
+    made = Path(config.output) / "preprocessed" / f"{_name(path)}-{contract[:8]}"
+    cohort = prepare_cohort(Path(path), card.contract, made, report, config.workers)
+    task: Any = card.task.build()
+    labels = read_labels(cohort, task, config.label or card.label, report)
+    kept = tuple(scan for scan in cohort.scans if scan.key in labels.values)
+    cohort = _without_seen(Cohort(kept, cohort.root, cohort.kind), card, config, report)
+    message = f"Testing {source.name} on {len(cohort.scans)} scans of {path}"
+    report(Progress("step", message))
+    device = find_device(config.device)
+    found, lost = predict_scans(
+        network, card, cohort, device, config.batch_size, report
+    )
+    rows = [scan.row for scan, _ in found]
+    given = Predictions(
+        source.name,
+        _name(path),
+        card.kind,
+        np.array([scan.key for scan, _ in found]),
+        np.array([scan.participant for scan, _ in found]),
+        np.array([float(labels.values[scan.key]) for scan, _ in found]),
+        np.array([value for _, value in found]),
+        {
+            column: np.array([group_text(row, column) for row in rows])
+            for column in known_columns(rows)
+        },
+        0.5 if card.threshold is None else card.threshold,
+        source.bias,
+        card.unit,
+    )
+    return given, (*cohort.problems, *labels.failures, *lost)
+
+
+def _name(path: str) -> str:
+    resolved = Path(path).resolve()
+    plain = resolved.name in ("derivatives", "preprocessed")
+    return resolved.parent.name if plain else resolved.stem
+
+
+def _without_seen(
+    cohort: Cohort, card: ModelCard, config: EvaluateConfig, report: Report
+) -> Cohort:
+    """Refuse, leave out or allow people whom the model or its weights know."""
+    people = {scan.participant for scan in cohort.scans}
+    seen = seen_among(people, cohorts_of(card))
+    if not seen:
+        return cohort
+    more = len(seen) - _SHOWN
+    listed = ", ".join(seen[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    message = (
+        f"The model, or the weights it started from, learned from {len(seen)} of "
+        f"{len(people)} participants of '{cohort.root}': {listed}."
+    )
+    if config.seen == "refuse":
+        raise LeakageError(
+            f"{message} A test on them says little about new people. Set seen: "
+            "leave_out to test on the others; or, if the same ids are other people, "
+            "seen: allow."
+        )
+    if config.seen == "allow":
+        report(Progress("warning", f"{message} They are tested all the same."))
+        return cohort
+    kept = tuple(scan for scan in cohort.scans if scan.participant not in seen)
+    if not kept:
+        raise CohortError(f"{message} Nobody is left to test on.")
+    report(Progress("warning", f"{message} They are left out."))
+    return Cohort(kept, cohort.root, cohort.kind, cohort.problems)
