@@ -78,7 +78,7 @@ def write(url: str, seeds: Sequence[int], begun: StoreHeader) -> VolumeStore:
     rows = Rows.join(parts)
     rows = rows.take(np.argsort(rows.keys))
     ages = TextColumn.of([str(40 + row) for row in range(len(rows))])
-    writer.finish(rows, number + 1, ["/study"], {"age": ages})
+    writer.finish(rows, number + 1, {"/study": ""}, {"age": ages})
     return open_store(url)
 
 

@@ -150,6 +150,20 @@ def test_stale_volumes_are_named_and_left_out(
     assert len(opened(store)) == 5
 
 
+def test_changed_tables_are_told(five: Path) -> None:
+    store = five.parent / "packed"
+    for name in ("participants.tsv", "quality.tsv"):
+        heard: list[Progress] = []
+        table = five / name
+        table.write_text("participant_id\tage\nsub-1\t50\n")
+        options = StoreOptions(path=str(store))
+        assert len(open_store_source(options, heard.append)) == 5
+        (warning,) = [one.message for one in heard if one.state == "warning"]
+        assert f"'{five}' changed since it was packed: labels may be old" in warning
+        table.unlink()
+    assert opened(store).failures == ()
+
+
 def test_damaged_volumes_are_named_and_left_out(five: Path) -> None:
     store = five.parent / "packed"
     shard = store / "volumes.zarr/c/0/0/0/0"

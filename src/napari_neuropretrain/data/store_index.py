@@ -61,6 +61,8 @@ class StoreHeader(Config):
     """Files that the index knows of; the next one gets this number."""
     roots: tuple[str, ...] = ()
     """Folders that the volumes were packed from."""
+    tables: tuple[str, ...] = ()
+    """For each folder, a hash of its tables of participants and of quality."""
     columns: tuple[str, ...] = ()
     """Columns of the table of participants."""
     token: str = ""

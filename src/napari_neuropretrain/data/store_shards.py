@@ -111,7 +111,9 @@ def describe_array(header: StoreHeader) -> bytes:
 
     shape, room = header.contract.shape, header.volumes_per_shard
     # Folders and columns of the cohort are for the index alone.
-    notes = header.replace(roots=(), columns=(), token="").model_dump(mode="json")
+    notes = header.replace(roots=(), tables=(), columns=(), token="").model_dump(
+        mode="json"
+    )
     blosc = BloscCodec(cname=COMPRESSOR, clevel=COMPRESSION_LEVEL, shuffle="noshuffle")
     store: dict[str, Any] = {}
     zarr.create_array(

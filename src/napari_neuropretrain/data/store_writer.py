@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from napari_neuropretrain.data.store import INDEX, METADATA, open_store
 from napari_neuropretrain.data.store_files import StoreFiles
@@ -63,7 +63,7 @@ class StoreWriter:
         self,
         rows: Rows,
         shards: int,
-        roots: Sequence[str],
+        roots: Mapping[str, str],
         columns: Mapping[str, TextColumn],
     ) -> StoreHeader:
         """Write the index.
@@ -75,7 +75,7 @@ class StoreWriter:
         shards
             Number of the next shard.
         roots
-            Folders, as numbered in the rows.
+            Folders, as numbered in the rows, and the hashes of their tables.
         columns
             Of the table, in the order of the rows.
 
@@ -87,6 +87,7 @@ class StoreWriter:
         header = self.header.replace(
             shards=shards,
             roots=tuple(roots),
+            tables=tuple(roots.values()),
             columns=tuple(columns),
             token=secrets.token_hex(8),
         )

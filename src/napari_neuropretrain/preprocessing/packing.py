@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from napari_neuropretrain.data.participants import Scan
+from napari_neuropretrain.data.quality import QUALITY_TABLE
 from napari_neuropretrain.data.store_codec import encode
 from napari_neuropretrain.data.store_files import StoreFiles
 from napari_neuropretrain.data.store_index import Rows, StoreHeader
@@ -113,6 +115,15 @@ def notes_path(image: str) -> str:
     'sub-1_desc-preproc_T1w.json'
     """
     return image.removesuffix(".gz").removesuffix(".nii") + ".json"
+
+
+def hash_tables(folder: Path) -> str:
+    """Return a hash of the tables that decide on labels and on who takes part."""
+    digest = hashlib.sha256()
+    for name in ("participants.tsv", QUALITY_TABLE):
+        path = folder / name
+        digest.update(path.read_bytes() if path.is_file() else b"none")
+    return digest.hexdigest()
 
 
 def _pack(task: ShardTask, scan: Scan) -> PackedScan:

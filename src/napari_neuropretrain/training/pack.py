@@ -16,7 +16,11 @@ from napari_neuropretrain.data.store_files import StoreFiles
 from napari_neuropretrain.data.store_index import Rows, StoreHeader
 from napari_neuropretrain.data.store_writer import StoreWriter, remove_store
 from napari_neuropretrain.errors import CohortError, ImageError
-from napari_neuropretrain.preprocessing.packing import ShardTask, pack_shards
+from napari_neuropretrain.preprocessing.packing import (
+    ShardTask,
+    hash_tables,
+    pack_shards,
+)
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.cohort_source import open_cohort
 from napari_neuropretrain.training.pack_plan import (
@@ -67,8 +71,9 @@ class Packing:
         self.problems = cohort.problems
         root = Path(cohort.root).absolute()
         self.folder = root.parent if root.is_file() else root
-        known = writer.header.roots
-        self.roots = tuple(dict.fromkeys([*known, str(self.folder)]))
+        known = zip(writer.header.roots, writer.header.tables, strict=True)
+        self.tables = dict(known) | {str(self.folder): hash_tables(self.folder)}
+        self.roots = tuple(self.tables)
         self.root = self.roots.index(str(self.folder))
 
     def run(self, config: PackConfig, report: Report) -> Outcome:
@@ -110,7 +115,7 @@ class Packing:
     ) -> tuple[list[Rows], list[Failure]]:
         """Write shards; returns their rows, and the scans that failed."""
         room, first = self.writer.header.volumes_per_shard, self.writer.next_shard
-        header = self.writer.header.replace(roots=self.roots)
+        header = self.writer.header
         tasks = [
             ShardTask(
                 self.writer.files,
@@ -148,7 +153,7 @@ class Packing:
             report(Progress("warning", message))
         places = rows.places["shard"]
         shards = max(self.writer.next_shard, int(places.max()) + 1)
-        self.writer.finish(rows, shards, self.roots, columns)
+        self.writer.finish(rows, shards, self.tables, columns)
 
     def _texts_before(self) -> dict[str, dict[str, str]]:
         """Return the table of scans of other cohorts, as the old index has it."""

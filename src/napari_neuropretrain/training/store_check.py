@@ -11,7 +11,7 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.data.store import VolumeStore
 from napari_neuropretrain.errors import ImageError
 from napari_neuropretrain.preprocessing.derivatives import contract_of, read_sidecar
-from napari_neuropretrain.preprocessing.packing import notes_path
+from napari_neuropretrain.preprocessing.packing import hash_tables, notes_path
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.pack_plan import is_fresh
 
@@ -46,6 +46,16 @@ def find_stale(store: VolumeStore, report: Report) -> dict[int, str]:
             if reason := _why_stale(image, source, store.header.contract):
                 stale[row] = reason
     return stale
+
+
+def changed_tables(store: VolumeStore) -> list[str]:
+    """Return the folders whose tables changed since they were packed."""
+    folders = zip(store.header.roots, store.header.tables, strict=True)
+    return [
+        root
+        for root, table in folders
+        if Path(root).is_dir() and hash_tables(Path(root)) != table
+    ]
 
 
 def find_damaged(store: VolumeStore, report: Report) -> dict[int, str]:

@@ -24,10 +24,18 @@ from napari_neuropretrain.data.tables import (
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.progress import Failure, Progress, Report
 from napari_neuropretrain.training.cohort_source import read_column
-from napari_neuropretrain.training.store_check import find_damaged, find_stale
+from napari_neuropretrain.training.store_check import (
+    changed_tables,
+    find_damaged,
+    find_stale,
+)
 
 SHOWN = 20
 """So many failures are told one by one."""
+_TABLES_CHANGED = (
+    "The table of participants or of quality in '{}' changed since it was packed: "
+    "labels may be old, and rejected scans still in. Run 'neuropretrain pack' again."
+)
 
 
 class StoreSource:
@@ -154,6 +162,8 @@ def open_store_source(options: StoreOptions, report: Report) -> StoreSource:
     bad: dict[int, str] = {}
     if options.check != "none":
         bad |= find_stale(store, report)
+        for folder in changed_tables(store):
+            report(Progress("warning", _TABLES_CHANGED.format(folder)))
     if options.check == "voxels":
         bad |= find_damaged(store, report)
     rows = np.setdiff1d(np.arange(len(store)), np.fromiter(bad, np.int64, len(bad)))
