@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.cohort import Scan
 from napari_neuropretrain.data.split_files import write_folds, write_splits
 from napari_neuropretrain.data.splits import Part
-from napari_neuropretrain.errors import LeakageError
-from napari_neuropretrain.progress import Progress, silent
+from napari_neuropretrain.errors import ConfigError, LeakageError
+from napari_neuropretrain.progress import Progress
 from napari_neuropretrain.training.division import shuffle_labels
 from napari_neuropretrain.training.study import Study, gather_study
 from napari_neuropretrain.training.task import Task
@@ -131,6 +130,5 @@ def test_labels_are_shuffled_by_participant_within_the_parts() -> None:
 
 
 def test_the_fold_needs_a_file(derivatives: Path) -> None:
-    config = FinetuneConfig.parse({"cohort": derivatives, "output": "x"})
-    assert config.splits == NOTHING
-    assert gather_study(config, config.task.entry.load()(config.task.options), silent)
+    with pytest.raises(ConfigError, match="Give the file with --splits"):
+        gather(derivatives, [], fold=2)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from napari_neuropretrain.config.evaluation import SplitConfig
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.data.split_files import read_splits
 from napari_neuropretrain.errors import (
@@ -20,6 +21,7 @@ from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.collapse import feature_rank, feature_spread
 from napari_neuropretrain.training.finetune import finetune
 from napari_neuropretrain.training.pretrain import pretrain
+from napari_neuropretrain.training.split import split
 from napari_neuropretrain.weights.encoder_file import load_encoder
 from napari_neuropretrain.weights.model_file import load_model
 
@@ -90,6 +92,27 @@ def test_finetuning_takes_all_of_the_encoder(
     assert len(told) == 1
     assert "100" in told[0]
     assert not [one for one in heard if "random" in one.message]
+
+
+def test_the_test_of_a_split_file_is_left_out(
+    derivatives: Path, tmp_path: Path
+) -> None:
+    """Pre-training and fine-tuning by one file: no leak, and no setting for it."""
+    values = {"cohort": derivatives, "output": tmp_path / "s", "folds": 5}
+    values |= {"label": "diagnosis"}
+    file = split(SplitConfig.parse(values), silent).results["splits"]
+    config = settings(derivatives, tmp_path / "a", splits=file, fold=2, epochs=1)
+    pretrain(config, silent)
+    seen = read_splits(tmp_path / "a" / "splits.tsv")
+    parts = read_splits(file, 2)
+    assert set(seen) == {key for key, part in parts.items() if part != "test"}
+    shared = {"cohort": derivatives, "backbone": DENSE, "epochs": 1, "task": "ad"}
+    shared |= {"initial_weights": str(tmp_path / "a"), "device": "cpu", "threads": 1}
+    again = shared | {"output": tmp_path / "b", "splits": file, "fold": 2}
+    finetune(FinetuneConfig.parse(again), silent)
+    other = shared | {"output": tmp_path / "c", "splits": file, "fold": 3}
+    with pytest.raises(LeakageError, match="participants of the test part"):
+        finetune(FinetuneConfig.parse(other), silent)
 
 
 @pytest.mark.parametrize("method", ["vicreg", "barlow_twins", "reconstruction"])

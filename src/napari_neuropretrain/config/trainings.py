@@ -26,6 +26,7 @@ from napari_neuropretrain.config.fields import (
     GradientNorm,
     InputPath,
     Minutes,
+    Names,
     Nodes,
     OutputFolder,
     Seed,
@@ -58,10 +59,14 @@ class FinetuneConfig(Config):
     """Volumes per step; halved where the memory is too small."""
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Steps whose gradients are added up for one update of the weights."""
+    optimiser: Optimiser = "adamw"
+    """adamw; sgd, with Nesterov's momentum; or lars, for very large batches."""
+    momentum: Momentum = 0.9
+    """Share of the step before that is kept, by sgd and lars."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
-    """Weight decay of AdamW."""
+    """Decay of the weights; biases and normalisation have none."""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 2
     """Epochs over which the learning rate rises; then it falls as a cosine."""
     clip: GradientNorm = 0.0
@@ -149,10 +154,14 @@ class PretrainConfig(Config):
     """Volumes per step; methods that compare volumes learn more from many."""
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Steps whose gradients are added up; does not show a method more volumes."""
+    optimiser: Optimiser = "adamw"
+    """adamw; sgd, with Nesterov's momentum; or lars, for very large batches."""
+    momentum: Momentum = 0.9
+    """Share of the step before that is kept, by sgd and lars."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-5
-    """Weight decay of AdamW."""
+    """Decay of the weights; biases and normalisation have none."""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 10
     """Epochs over which the learning rate rises; then it falls as a cosine."""
     clip: GradientNorm = 0.0
@@ -164,10 +173,14 @@ class PretrainConfig(Config):
     """Stop after so many epochs without a better validation loss."""
     validation_fraction: Fraction = 0.1
     """Share of the participants that choose the checkpoint."""
+    splits: InputPath = NOTHING
+    """A split file whose test participants are left out; -, to use everyone."""
+    fold: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Fold of the split file that is the test, from 1; 0 where it has no folds."""
     probe: Literal["linear", "knn", "none"] = "linear"
     """What reads labels from the features, to see whether it learns: ridge
     regression, or nearest neighbours; it changes nothing."""
-    probe_labels: tuple[str, ...] = ("age", "sex")
+    probe_labels: Names = ("age", "sex")
     """Labels to read; those that the source does not have are left out."""
     probe_every: Annotated[int, Field(ge=1, le=100_000)] = 5
     """Epochs between two probes; the first and the last one always have one."""

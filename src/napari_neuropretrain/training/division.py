@@ -18,7 +18,7 @@ from napari_neuropretrain.data.repeats import (
 )
 from napari_neuropretrain.data.split_files import read_splits
 from napari_neuropretrain.data.splits import Part
-from napari_neuropretrain.errors import LeakageError
+from napari_neuropretrain.errors import ConfigError, LeakageError
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.labelled_cohort import PARTS, check_parts, divide
@@ -56,6 +56,11 @@ def divide_by(
     ConfigError
         If the fold does not fit the file.
     """
+    if config.splits == NOTHING and config.fold:
+        raise ConfigError(
+            f"fold: {config.fold} of which division? Give the file with --splits; "
+            "neuropretrain split --folds makes one."
+        )
     if config.splits == NOTHING:
         fractions = (config.validation_fraction, config.test_fraction)
         return divide(scans, labels, task, fractions, config.seed, same_person)

@@ -49,6 +49,7 @@ _PLACES = {"path", "cache", "memory_gib"}
 _FREE_TO_CHANGE = {
     "cohort",
     "source",
+    "splits",
     "output",
     "workers",
     "threads",
@@ -224,7 +225,14 @@ def _schedule(config: PretrainConfig, scans: int) -> Schedule:
     total = config.epochs * updates
     # A warm-up longer than half of the training would leave no time to learn.
     warmup = min(config.warmup_epochs * updates, total // 2)
-    return Schedule(config.learning_rate, config.weight_decay, warmup, total)
+    return Schedule(
+        config.learning_rate,
+        config.weight_decay,
+        warmup,
+        total,
+        config.optimiser,
+        config.momentum,
+    )
 
 
 def _outcome(path: Path, cohort: PretrainCohort, trained: Fit) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -20,9 +20,10 @@ from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.splits import Part, split_participants
 from napari_neuropretrain.errors import CohortError
-from napari_neuropretrain.progress import Failure, Report
+from napari_neuropretrain.progress import Failure, Progress, Report
 from napari_neuropretrain.synthesis.source import VolumeSource
 from napari_neuropretrain.training.cohort_source import CohortSource, source_of
+from napari_neuropretrain.training.division import parts_of_people
 from napari_neuropretrain.training.labelled_cohort import MIN_TRAINING
 from napari_neuropretrain.training.preprocessed import preprocessed_cohort
 from napari_neuropretrain.training.source_labels import source_labels
@@ -151,7 +152,8 @@ def divide_source(
             for scan, one in zip(scans, known, strict=True)
             if not math.isnan(one)
         }
-    people = len({one.participant for one in scans if not labels or one.key in labels})
+    used = _without_test(config, scans, report)
+    people = len({one.participant for one in used if not labels or one.key in labels})
     if people < MIN_TRAINING + smallest_batch:
         raise CohortError(
             f"Pre-training needs at least {MIN_TRAINING + smallest_batch} "
@@ -160,11 +162,27 @@ def divide_source(
         )
     # Where little can be held back, the validation still compares some volumes.
     fraction = max(config.validation_fraction, smallest_batch / people)
-    parts = split_participants(scans, labels, fraction, 0.0, config.seed)
+    parts = split_participants(used, labels, fraction, 0.0, config.seed)
     # Some sources keep volumes by themselves.
     keeps = hasattr(config.source.options, "memory_gib")
     volumes = KeptVolumes(source, report, 0 if keeps else MEMORY_LIMIT_BYTES)
     return PretrainCohort(volumes, scans, labels, classes, parts, left_out)
+
+
+def _without_test(
+    config: PretrainConfig, scans: Sequence[Scan], report: Report
+) -> list[Scan]:
+    """Leave out whoever is to be tested later, by the split file."""
+    if config.splits == NOTHING:
+        return list(scans)
+    part_of = parts_of_people(config.splits, config.fold)
+    used = [one for one in scans if part_of.get(one.participant) != "test"]
+    message = (
+        f"{len(scans) - len(used)} of {len(scans)} scans are left out: their "
+        f"participants are the test of '{config.splits}'."
+    )
+    report(Progress("item_done", message))
+    return used
 
 
 def open_source(config: PretrainConfig, report: Report) -> VolumeSource:
