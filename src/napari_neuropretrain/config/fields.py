@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -37,3 +37,5 @@ Nodes = Annotated[int, Field(ge=1, le=1024)]
 Minutes = Annotated[float, Field(ge=0, le=1440)]
 Decay = Annotated[float, Field(ge=0, le=0.9999)]
 GradientNorm = Annotated[float, Field(ge=0, le=1000)]
+Optimiser = Literal["adamw", "sgd", "lars"]
+Momentum = Annotated[float, Field(ge=0, le=0.999)]

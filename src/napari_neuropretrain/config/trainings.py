@@ -26,8 +26,10 @@ from napari_neuropretrain.config.fields import (
     GradientNorm,
     InputPath,
     Minutes,
+    Momentum,
     Names,
     Nodes,
+    Optimiser,
     OutputFolder,
     Seed,
 )

@@ -120,8 +120,8 @@ class EpochBatches(Sampler[list[int]]):
             raise ConfigError(
                 f"devices: a batch of {min(self.batch_size, len(self.order))} volumes "
                 f"cannot be divided among {self.ranks.world} processes. Raise "
-                "batch_size, which counts the volumes of all devices together, or take "
-                "fewer devices."
+                "batch_size, which counts the volumes of all devices together, or "
+                "validation_fraction, or take fewer devices."
             )
 
     def begin(self, epoch: int, position: int = 0) -> None:

@@ -197,4 +197,11 @@ def _schedule(config: FinetuneConfig, scans: int) -> Schedule:
     total = config.epochs * updates
     # A warm-up longer than half of the training would leave no time to learn.
     warmup = min(config.warmup_epochs * updates, total // 2)
-    return Schedule(config.learning_rate, config.weight_decay, warmup, total)
+    return Schedule(
+        config.learning_rate,
+        config.weight_decay,
+        warmup,
+        total,
+        config.optimiser,
+        config.momentum,
+    )

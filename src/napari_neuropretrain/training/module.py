@@ -18,6 +18,7 @@ from napari_neuropretrain.methods.gather import (
     gather_ranks,
     joint_mean,
 )
+from napari_neuropretrain.training.optimisers import OptimiserName, make_optimiser
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.tuning.plan import Plan
 
@@ -31,9 +32,11 @@ class Schedule:
     learning_rate
         The highest rate.
     weight_decay
-        Of AdamW, for weights; biases and normalisation are left alone.
+        For weights; biases and normalisation are left alone.
     warmup_steps, total_steps
         In optimiser steps.
+    optimiser, momentum
+        What moves the weights, see `make_optimiser`.
 
     Examples
     --------
@@ -46,6 +49,8 @@ class Schedule:
     weight_decay: float
     warmup_steps: int
     total_steps: int
+    optimiser: OptimiserName = "adamw"
+    momentum: float = 0.9
 
     def factor(self, step: int) -> float:
         """Return the share of the highest rate at `step`, from 0 on."""
@@ -158,7 +163,7 @@ class LearningModule(lightning.LightningModule):
         return {}
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW with a schedule that moves at each update."""
+        """Return the optimiser, with a schedule that moves at each update."""
         groups: list[dict[str, Any]] = []
         for group in self.plan.groups:
             rate = group.rate * self.schedule.learning_rate
@@ -169,7 +174,10 @@ class LearningModule(lightning.LightningModule):
                     groups.append(
                         {"params": parameters, "lr": rate, "weight_decay": decay}
                     )
-        optimiser = torch.optim.AdamW(groups, lr=self.schedule.learning_rate)
+        how = self.schedule
+        optimiser = make_optimiser(
+            how.optimiser, groups, how.learning_rate, how.momentum
+        )
         falling = torch.optim.lr_scheduler.LambdaLR(optimiser, self.schedule.factor)
         return {
             "optimizer": optimiser,
