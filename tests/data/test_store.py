@@ -189,6 +189,24 @@ def test_more_is_appended_and_nothing_rewritten(tmp_path: Path) -> None:
     assert np.abs(store.read(7) - brain(7)).max() < 2e-3
 
 
+def test_shards_may_be_missing_between_others(tmp_path: Path) -> None:
+    """As when a run with several processes is killed."""
+    url = str(tmp_path / "cohort.zarr")
+    writer = StoreWriter(StoreFiles(url), header())
+    volume = encode(brain(5), "float16")
+    scan = PackedScan("sub-005", "ses-1", "5.nii.gz", volume, (0, 1, 2, 3, ""))
+    write_shard(writer.files, writer.header, 2, [scan])
+    again = StoreWriter(StoreFiles(url), header())
+    assert again.next_shard == 3
+    assert again.rows.keys.tolist() == [b"sub-005_ses-1"]
+    again.finish(again.rows, 3, {}, {})
+    assert np.abs(open_store(url).read(0) - brain(5)).max() < 2e-3
+    array = zarr.open_array(url, mode="r")
+    assert array.shape[0] == 12
+    assert not array[:8].any()
+    assert array[8].any()
+
+
 @pytest.mark.parametrize("place", ["start", "middle", "checksum"])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_flipped_bit_is_found_and_named(

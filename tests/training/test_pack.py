@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ from napari_neuropretrain.errors import (
     CohortError,
     ConfigError,
     ContractError,
+    NeuropretrainError,
 )
+from napari_neuropretrain.preprocessing import packing
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
+from napari_neuropretrain.preprocessing.packing import ShardTask
 from napari_neuropretrain.progress import Outcome, Progress, silent
 from napari_neuropretrain.runs import execute
 
@@ -166,6 +170,21 @@ def test_a_killed_run_goes_on_where_it_was(cohort: Path, tmp_path: Path) -> None
     assert keys(one) == keys(other)
     for row in range(6):
         assert np.array_equal(one.read(row), other.read(row))
+
+
+def die(task: ShardTask) -> None:
+    os._exit(9)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* multi-threaded")  # Python 3.12
+@pytest.mark.skipif(sys.platform != "linux", reason="the patch travels by fork")
+def test_a_process_that_dies_is_told(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "pack_shard", die)
+    monkeypatch.setattr(packing, "get_context", lambda _: get_context("fork"))
+    with pytest.raises(NeuropretrainError, match=r"One of 2 processes died.*run it"):
+        pack(cohort, tmp_path / "packed", workers=2)
 
 
 def test_a_stopped_run_leaves_the_store_as_it_was(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +17,7 @@ from napari_neuropretrain.data.store_files import StoreFiles
 from napari_neuropretrain.data.store_index import Rows, StoreHeader
 from napari_neuropretrain.data.store_shards import PackedScan, write_shard
 from napari_neuropretrain.data.volumes import read_volume
-from napari_neuropretrain.errors import ImageError
+from napari_neuropretrain.errors import ImageError, NeuropretrainError
 from napari_neuropretrain.preprocessing.source import describe_source
 from napari_neuropretrain.progress import Failure
 
@@ -89,6 +90,11 @@ def pack_shards(
         Processes; 1 means this one.
     tell
         Called after each scan; raises to stop. What is done stays.
+
+    Raises
+    ------
+    NeuropretrainError
+        If a process died.
     """
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
@@ -102,6 +108,12 @@ def pack_shards(
                 yield future.result()
                 for _ in range(waiting[future]):
                     tell()
+        except BrokenProcessPool:
+            raise NeuropretrainError(
+                f"One of {workers} processes died, probably for want of memory. What "
+                "was packed is kept: run it again, with fewer workers or a smaller "
+                "volumes_per_shard."
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
