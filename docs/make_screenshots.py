@@ -75,15 +75,35 @@ def review(demo: Path, scratch: Path, images: Path) -> None:
     viewer.close()
 
 
+def pretrain(demo: Path, scratch: Path, images: Path) -> None:
+    """What the network sees, before and after; losses and probes."""
+    viewer, widget = open_widget(widgets.PretrainWidget)
+    source = {"name": "template_cohort", "participants": 32, "spacing_mm": 3}
+    settings = {"source": source | {"shape": "56x64x56"}, "output": scratch / "pre"}
+    fill(widget, **settings, method="mae", backbone="nit", learning_rate=1e-3)
+    fill(widget, epochs=40, batch_size=8, validation_fraction=0.25, probe_every=4)
+    wait_for_estimate(widget)
+    save(viewer, images / "pretrain-form.png")
+    run(widget)
+    widget.panel.curves.choice.setCurrentText("Probe: mean error")
+    save(viewer, images / "pretrain-probe.png")
+    widget.panel.curves.choice.setCurrentText("Loss")
+    preview(widget)
+    save(viewer, images / "pretrain-preview.png")
+    fill(widget, method="y_aware")
+    wait_for_estimate(widget)
+    preview(widget)
+    save(viewer, images / "pretrain-views.png")
+    viewer.close()
+
+
 def finetune(demo: Path, scratch: Path, images: Path) -> None:
     """What a training would cost; its losses, and its test."""
     viewer, widget = open_widget(widgets.FinetuneWidget)
     settings = {"cohort": derivatives(demo), "output": scratch / "model", "task": "ad"}
     settings |= {"epochs": 6}
     fill(widget, **settings)
-    deadline = time.monotonic() + LONGEST_RUN_S
-    while widget.estimate.busy() and time.monotonic() < deadline:
-        settle(0.1)
+    wait_for_estimate(widget)
     save(viewer, images / "finetune-form.png")
     run(widget)
     save(viewer, images / "finetune.png")
@@ -115,6 +135,7 @@ def explain(demo: Path, scratch: Path, images: Path) -> None:
 SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
     "preprocess": preprocess,
     "review": review,
+    "pretrain": pretrain,
     "finetune": finetune,
     "predict": predict,
     "explain": explain,
@@ -152,10 +173,34 @@ def fill(widget: JobWidget, **settings: object) -> None:
     """Fill in fields of the form."""
     for name, value in settings.items():
         field = widget.form.widgets[name]
+        if isinstance(value, dict):  # an entry of a catalog, with options
+            field.value = value["name"]
+            for option, one in value.items():
+                if option != "name":
+                    widget.form.choices[name].form.widgets[option].value = one
+            continue
         if hasattr(field, "line_edit"):
             field.line_edit.value = str(value)
         else:
             field.value = value
+
+
+def preview(widget: widgets.PretrainWidget) -> None:
+    """Press Preview and wait for the layers."""
+    endings: list[Ending] = []
+    widget.preview.ended.connect(endings.append)
+    widget.preview.button.click()
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while not endings and time.monotonic() < deadline:
+        settle(0.1)
+    settle(1.0)
+
+
+def wait_for_estimate(widget: widgets.PretrainWidget | widgets.FinetuneWidget) -> None:
+    """Wait until it is known what a training would cost."""
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while widget.estimate.busy() and time.monotonic() < deadline:
+        settle(0.1)
 
 
 def settle(seconds: float) -> None:
@@ -167,7 +212,10 @@ def settle(seconds: float) -> None:
 
 
 def save(viewer: napari.Viewer, path: Path) -> None:
-    """Save the whole window."""
+    """Save the whole window, without notifications in front of it."""
+    for one in QApplication.allWidgets():
+        if type(one).__name__ == "NapariQtNotification":
+            one.close()
     settle(1.0)
     viewer.screenshot(str(path), canvas_only=False, flash=False)
     print(f"  {path}")

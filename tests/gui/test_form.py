@@ -21,7 +21,7 @@ def test_form_of_the_defaults_gives_the_defaults(qtbot, job):
         form.widgets[name].line_edit.value = path
     assert form.missing() == []
     given: dict[str, object] = dict(required)
-    if job in ("pretrain", "preview"):  # its cohort may be missing, where there is another source
+    if job in ("pretrain", "preview"):  # a cohort, or another source
         given["source"] = form.widgets["source"].value = "template_cohort"
     assert form.config() == options.parse(given)
 

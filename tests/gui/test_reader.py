@@ -70,6 +70,7 @@ def test_manifest_names_what_exists():
     assert [widget.display_name for widget in found.widgets] == [
         "Preprocess",
         "Review quality",
+        "Pre-train",
         "Fine-tune",
         "Predict",
         "Explain",

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from napari_neuropretrain.data.quality import read_quality
 from napari_neuropretrain.gui import layers, view
 from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.preview_layers import PREVIEW_KEY, show_preview
 from napari_neuropretrain.gui.review_widget import open_reviews
 from napari_neuropretrain.gui.widgets import ExplainWidget
 
@@ -92,6 +93,34 @@ def test_results_of_a_run_arrive_as_layers(
     with qtbot.waitSignal(widget.shown, timeout=20_000):
         widget.show_result("occlusion", oblique_scan)
     assert len(viewer.layers) == 1
+
+
+def test_a_preview_fills_the_cells_of_a_grid(make_napari_viewer, head):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1000, 800)
+    names = ("original", "view 1", "view 2")
+    volumes = (head, head[::-1], np.zeros_like(head))
+    stack = []
+    for name, volume in zip(names, volumes, strict=True):
+        known = {PREVIEW_KEY: name, layers.NAMED_KEY: True}
+        data, keywords, kind = layers.t1_layer(volume, AFFINE, name, **known)
+        stack.append((data, keywords | {"contrast_limits": (0, 150)}, kind))
+    show_preview(viewer, stack, beside=True)
+    picture = viewer.screenshot(flash=False)[..., :3].max(axis=-1)
+    half = picture.shape[0] // 2, picture.shape[1] // 2
+
+    def bright(rows, columns):
+        return (picture[rows, columns] > 60).mean()
+
+    upper, lower = slice(30, half[0] - 30), slice(half[0] + 30, None)
+    left, right = slice(None, half[1]), slice(half[1], None)
+    assert bright(upper, left) > 0.3
+    assert bright(upper, right) > 0.3
+    assert bright(lower, left) < 0.1  # an empty volume, and its name
+    show_preview(viewer, stack, beside=False)
+    assert not viewer.canvas.grid.enabled
+    picture = viewer.screenshot(flash=False)[..., :3].max(axis=-1)
+    assert bright(slice(None), slice(None)) > 0.3
 
 
 def test_review_in_the_viewer(

@@ -23,7 +23,7 @@ from napari_neuropretrain.methods.mae import Mae
 from napari_neuropretrain.methods.masking import normalise_blocks
 from napari_neuropretrain.methods.simmim import SimMim
 from napari_neuropretrain.progress import Progress, silent
-from napari_neuropretrain.training import preview_source
+from napari_neuropretrain.training import checkpoints, preview_source, preview_weights
 from napari_neuropretrain.training.preview import preview
 from napari_neuropretrain.weights.model_file import tensors_to_bytes
 
@@ -69,7 +69,7 @@ def test_hidden_blocks_are_masked_and_restored(
     derivatives: Path, tmp_path: Path
 ) -> None:
     notes, _ = make(tmp_path, cohort=derivatives, method="mae", backbone=NIT)
-    masked, restored = "masked (75% hidden)", "restored (random weights)"
+    masked, restored = "masked (75%)", "restored (random weights)"
     assert names(notes) == ["original", masked, restored]
     original, hidden = voxels(tmp_path, "original"), voxels(tmp_path, "hidden") > 0
     assert hidden.mean() == 0.75
@@ -126,6 +126,11 @@ def test_the_best_weights_so_far_restore(
     notes, said = make(tmp_path / "c", **settings | {"backbone": NIT | {"layers": 2}})
     assert notes["weights"] == "random weights"
     assert "do not fit" in next(one.message for one in said if one.state == "warning")
+
+
+def test_files_of_a_run_have_the_same_names() -> None:
+    for name in ("BEST_WEIGHTS", "BEST_NOTES"):
+        assert getattr(preview_weights, name) == getattr(checkpoints, name)
 
 
 def test_true_mean_and_deviation_are_put_back() -> None:

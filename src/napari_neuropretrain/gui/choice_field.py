@@ -113,7 +113,7 @@ class Explanation(QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.setWordWrap(True)
-        self.setStyleSheet("QLabel { font-size: 11px; color: #a0a4ad; }")
+        self.setStyleSheet("QLabel { font-size: 11px; }")  # in the theme's colour
 
     def setText(self, text: str | None) -> None:
         """Show `text`, or nothing."""

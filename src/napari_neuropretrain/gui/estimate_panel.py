@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
     Qt,
@@ -13,14 +13,23 @@ from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
 )
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
+from napari_neuropretrain.config.estimate import (
+    Estimate,
+    EstimateConfig,
+    PretrainEstimateConfig,
+)
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.choice_field import Explanation, side_button
-from napari_neuropretrain.gui.estimate_process import EstimateProcess
+from napari_neuropretrain.gui.estimate_process import (
+    AnyEstimateConfig,
+    EstimateProcess,
+)
 
+AnyConfig = TypeVar("AnyConfig", EstimateConfig, PretrainEstimateConfig)
 DELAY_MS, POLL_MS = 1200, 250
 _NO_MATTER = {"output", "seed", "learning_rate", "weight_decay", "warmup_epochs"}
-_NO_MATTER |= {"patience", "workers", "overwrite", "epochs"}
+_NO_MATTER |= {"patience", "workers", "overwrite", "epochs", "probe", "probe_every"}
+_NO_MATTER |= {"probe_labels", "probe_volumes", "ema", "clip", "checkpoint_minutes"}
 """Settings that an estimate does not depend on, or that need no new trial."""
 
 
@@ -39,12 +48,12 @@ class EstimatePanel(QWidget):
     def __init__(self, command: Sequence[str] | None = None) -> None:
         super().__init__()
         self._command = command
-        self._config: EstimateConfig | None = None
+        self._config: AnyEstimateConfig | None = None
         self._trial = True
         self._running: list[EstimateProcess] = []
         self.found = Estimate()
         self.facts, self.state, self.warning = QLabel(), Explanation(), QLabel()
-        self.warning.setStyleSheet("QLabel { color: #d8a13c; }")
+        self.warning.setStyleSheet("QLabel { color: #ad7a0a; }")
         for label in (self.facts, self.warning):
             label.setWordWrap(True)
         self.again = side_button("Estimate again", "Try some training steps again.")
@@ -65,7 +74,7 @@ class EstimatePanel(QWidget):
         self.destroyed.connect(partial(_end, self._running))
         self._show()
 
-    def request(self, config: EstimateConfig | None, trial: bool = True) -> None:
+    def request(self, config: AnyEstimateConfig | None, trial: bool = True) -> None:
         """Estimate for these settings, once they have rested for a moment.
 
         Parameters
@@ -153,8 +162,10 @@ class EstimatePanel(QWidget):
         return f"Estimated from some training steps on {self.found.device}."
 
 
-def _from_catalog(config: EstimateConfig) -> Estimate:
+def _from_catalog(config: AnyEstimateConfig) -> Estimate:
     """Return what is known at once: the parameters of an entry without options."""
+    if not isinstance(config, EstimateConfig):
+        return Estimate(epochs=config.epochs)
     backbone, full = config.backbone, config.tuning.name == "full"
     changed = backbone.options.model_dump(exclude_defaults=True)
     count = 0 if changed else int(backbone.entry.facts.get("parameters", 0))
@@ -162,7 +173,7 @@ def _from_catalog(config: EstimateConfig) -> Estimate:
     return Estimate(parameters=count, trainable=trainable, epochs=config.epochs)
 
 
-def _key(config: EstimateConfig | None) -> dict[str, Any] | None:
+def _key(config: AnyEstimateConfig | None) -> dict[str, Any] | None:
     if config is None:
         return None
     return config.model_dump(mode="json", exclude=_NO_MATTER)
@@ -173,11 +184,13 @@ def _end(running: list[EstimateProcess], gone: object = None) -> None:
         running.pop().end()
 
 
-def estimate_config(values: dict[str, Any]) -> EstimateConfig | None:
+def estimate_config(kind: type[AnyConfig], values: dict[str, Any]) -> AnyConfig | None:
     """Return the settings of an estimate from those of a form, or None.
 
     Parameters
     ----------
+    kind
+        For which training.
     values
         What is filled in, by field name. A cohort that is not there yet is left out:
         then only the parameters are counted.
@@ -186,6 +199,6 @@ def estimate_config(values: dict[str, Any]) -> EstimateConfig | None:
     if "cohort" in given and not given["cohort"].exists():
         del given["cohort"]
     try:
-        return EstimateConfig.parse(given)
+        return kind.parse(given)
     except ConfigError:
         return None

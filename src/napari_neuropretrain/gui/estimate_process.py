@@ -1,4 +1,4 @@
-"""The command ``estimate`` in a process of its own: start, listen, end. No Qt here."""
+"""An estimate in a process of its own: start, listen, end. No Qt here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import psutil
 
-from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
+from napari_neuropretrain.config.estimate import (
+    ESTIMATES,
+    Estimate,
+    EstimateConfig,
+    PretrainEstimateConfig,
+)
 from napari_neuropretrain.errors import ConfigError
+
+AnyEstimateConfig: TypeAlias = EstimateConfig | PretrainEstimateConfig
 
 _RUNNING: set[EstimateProcess] = set()
 
@@ -25,20 +33,21 @@ class EstimateProcess:
     Parameters
     ----------
     config
-        Settings of the fine-tuning.
+        Settings of the training.
     command
         Run this in place of the package's command line; for tests.
     """
 
     def __init__(
-        self, config: EstimateConfig, command: Sequence[str] | None = None
+        self, config: AnyEstimateConfig, command: Sequence[str] | None = None
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="neuropretrain-estimate-"))
         settings, self._said = self._folder / "estimate.yaml", self._folder / "said"
         self._complaint = self._folder / "complaint"
         config.to_file(settings)
         module = [sys.executable, "-m", "napari_neuropretrain"]
-        words = [*(command or module), "estimate", "--config", str(settings), "--json"]
+        name = next(one.name for one in ESTIMATES if one.options is type(config))
+        words = [*(command or module), name, "--config", str(settings), "--json"]
         with self._said.open("wb") as said, self._complaint.open("wb") as complaint:
             self._process = psutil.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=said, stderr=complaint

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.estimate import EstimateConfig
 from napari_neuropretrain.gui.estimate_panel import EstimatePanel, estimate_config
 from napari_neuropretrain.gui.job_widget import JobWidget
 
@@ -55,7 +56,7 @@ class FinetuneWidget(JobWidget):
         problem = self.weights.describe().problem
         if self._follower is None:
             # What is known to fail need not be tried.
-            settings = estimate_config(self.form.values())
+            settings = estimate_config(EstimateConfig, self.form.values())
             self.estimate.request(settings, trial=not problem)
         problem = problem or self.estimate.found.problem
         if not problem:

@@ -34,7 +34,7 @@ from napari_neuropretrain.gui.weights_field import WeightsField
 
 SHOWN_FIRST = ("epochs", "device")
 """Numbers people change at once; other numbers are folded away."""
-FOLDED = ("dof",)
+FOLDED = ("dof", "probe")
 """Choices that few people change."""
 
 
@@ -47,6 +47,11 @@ class Form(QWidget):
         The settings class.
     flat
         Show every field at once; else numbers that few people change are folded.
+
+    Attributes
+    ----------
+    wanted
+        Fields that must be filled in besides the required ones.
     """
 
     changed = Signal()
@@ -63,6 +68,8 @@ class Form(QWidget):
         self.weights: dict[str, WeightsField] = {}
         self._exact: dict[str, tuple[Any, Any]] = {}
         self.widgets: dict[str, FieldWidget] = {}
+        self.wanted: set[str] = set()
+        self._unused: set[str] = set()
         self._rows: dict[str, QWidget] = {}
         main, more = _field_layout(), _field_layout()
         for name, field in options.model_fields.items():
@@ -77,12 +84,26 @@ class Form(QWidget):
         column.addLayout(main)
         if more.rowCount():
             column.addWidget(_folded(more))
+        self._layouts = (main, more)
         self._main = main
 
     def add_below(self, name: str, widget: QWidget) -> None:
         """Put a widget under a field that is always shown."""
         position = self._main.getWidgetPosition(self._rows[name])
         self._main.insertRow(position[0] + 1, "", widget)
+
+    def set_used(self, name: str, used: bool, why: str = "") -> None:
+        """Let a field be filled in, or leave it out and say in it why."""
+        row = self._rows[name]
+        row.setEnabled(used)
+        for layout in self._layouts:
+            if (label := layout.labelForField(row)) is not None:
+                label.setEnabled(used)
+        widget = self.widgets[name]
+        if isinstance(widget, FileEdit):
+            line = widget.line_edit.native
+            line.setPlaceholderText("" if used else why)
+        (self._unused.discard if used else self._unused.add)(name)
 
     def _row(self, name: str, widget: FieldWidget, field: FieldInfo) -> QWidget:
         """Return what is shown of a field, with what belongs to it."""
@@ -106,6 +127,8 @@ class Form(QWidget):
         """Return what is filled in, by field name; empty required paths are absent."""
         values: dict[str, Any] = {}
         for name, widget in self.widgets.items():
+            if name in self._unused:
+                continue
             if name in self.choices:
                 values[name] = self.choices[name].value()
                 continue
@@ -126,19 +149,21 @@ class Form(QWidget):
 
     def missing(self) -> list[str]:
         """Return the labels of required fields that are still empty."""
-        values, fields = self.values(), self._options.model_fields
-        required = [name for name, field in fields.items() if field.is_required()]
-        return [label_of(name) for name in required if name not in values]
+        values = self.values()
+        return [label_of(name) for name in self._required() if name not in values]
 
     def wrong(self) -> str:
         """Return what is wrong with what is filled in, whatever else is missing."""
-        fields = self._options.model_fields
-        missing = [name for name, field in fields.items() if field.is_required()]
+        placeholders = dict.fromkeys(self._required(), Path())
         try:
-            self._options.parse(dict.fromkeys(missing, Path()) | self.values())
+            self._options.parse(placeholders | self.values())
         except ConfigError as error:
             return "\n".join(line.strip() for line in str(error).splitlines()[1:])
         return ""
+
+    def _required(self) -> list[str]:
+        fields = self._options.model_fields.items()
+        return [n for n, field in fields if field.is_required() or n in self.wanted]
 
     def config(self) -> Config:
         """Return the settings.

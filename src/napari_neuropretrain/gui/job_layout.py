@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -21,6 +21,10 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from napari_neuropretrain.gui.job_widget import JobWidget
 
+_LEAST_FORM = 140
+"""Height of the form below which it is not made smaller, in pixels."""
+_GROWTH = (QEvent.Type.LayoutRequest, QEvent.Type.Resize)
+
 
 def lay_out(widget: JobWidget, help_text: str) -> QVBoxLayout:
     """Arrange the parts of `widget`; return the column of its lower half."""
@@ -33,17 +37,49 @@ def lay_out(widget: JobWidget, help_text: str) -> QVBoxLayout:
     bottom.addWidget(widget.problem)
     bottom.addLayout(buttons)
     bottom.addWidget(widget.panel, 1)
-    lower = QWidget()
-    lower.setLayout(bottom)
     split = QSplitter(Qt.Orientation.Vertical)
     split.addWidget(_scrolled(widget.form, help_text))
-    split.addWidget(lower)
+    split.addWidget(Lower(bottom, split))
     split.setChildrenCollapsible(False)
     outer = QVBoxLayout(widget)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(split)
     widget.setMinimumWidth(340)
     return bottom
+
+
+class Lower(QWidget):
+    """The lower part of a splitter, which is as high as its contents need.
+
+    A splitter does not ask wrapped labels how high they are at its width, and would
+    draw what is below them on top of each other.
+
+    Parameters
+    ----------
+    column
+        Its contents.
+    split
+        Where it is the second of two.
+    """
+
+    def __init__(self, column: QVBoxLayout, split: QSplitter) -> None:
+        super().__init__()
+        self.setLayout(column)
+        self._column, self._split = column, split
+
+    def event(self, event: QEvent | None) -> bool:
+        """Take room from the upper part where the contents have grown."""
+        done = super().event(event)
+        if event is not None and event.type() in _GROWTH:
+            self._take_room()
+        return done
+
+    def _take_room(self) -> None:
+        needed = self._column.minimumHeightForWidth(self.width())
+        upper, own = self._split.sizes()
+        if 0 < own < needed and upper > _LEAST_FORM:
+            kept = max(_LEAST_FORM, upper + own - needed)
+            self._split.setSizes([kept, upper + own - kept])
 
 
 def wide_button(text: str, slot: Any, tip: str = "") -> QPushButton:

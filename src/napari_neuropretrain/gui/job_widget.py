@@ -208,7 +208,8 @@ class JobWidget(QWidget):
 
     def say(self, text: str, wrong: bool = True) -> None:
         """Show a sentence above the buttons, until the form changes."""
-        color = "color: #e06c5a;" if wrong else ""
+        # A red that can be read in dark and light themes.
+        color = "color: #d4553f;" if wrong else ""
         self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
         self.problem.setText(text)
         self.problem.setVisible(bool(text))

@@ -34,6 +34,8 @@ CONTOUR_KEY = "neuropretrain_contour"
 SIDE_KEY = "neuropretrain_side"
 """Metadata key of a layer that shows a scan `BEFORE` or `AFTER` preprocessing."""
 BEFORE, AFTER = "before", "after"
+NAMED_KEY = "neuropretrain_named"
+"""Metadata key of a layer whose name is written on the canvas."""
 
 _OBLIQUE_DEGREES = 1.0
 _MASK_COLORS = {None: "transparent", 1: "#21d19f"}
@@ -189,5 +191,9 @@ def finish(layer: Layer) -> None:
     """Set what a layer cannot be created with."""
     if OCCLUSION_KEY in layer.metadata and isinstance(layer, Image):
         layer.colorbar.visible = True
+    elif NAMED_KEY in layer.metadata:
+        layer.name_overlay.visible = True
+        layer.name_overlay.position = "bottom_left"
+        layer.name_overlay.font_size = 8
     elif isinstance(layer, Labels):
         layer.contour = int(layer.metadata.get(CONTOUR_KEY, 0))

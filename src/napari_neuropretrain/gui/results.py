@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain.data.quality import VERDICTS, read_quality
+from napari_neuropretrain.gui.preview_layers import preview_layers
 from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.scan_pair import (
     find_preproc,
@@ -56,7 +57,8 @@ def load_result(
     Parameters
     ----------
     kind
-        ``derivatives``, ``quality``, ``occlusion``, ``predictions``, ``metrics``...
+        ``derivatives``, ``quality``, ``occlusion``, ``predictions``, ``metrics``,
+        ``preview``...
     path
         File or folder of the result.
     scan
@@ -74,6 +76,8 @@ def load_result(
         return Shown(layers=_derivative_layers(path, scan))
     if kind == "occlusion":
         return Shown(layers=_occlusion_layers(path, values or {}))
+    if kind == "preview":
+        return Shown(layers=preview_layers(_file(path, "preview.json")))
     if kind == "quality":
         return _quality(path)
     if kind in ("predictions", "peaks"):

@@ -57,7 +57,7 @@ class RunPanel(QWidget):
         self.account = Account()
         self.bar.setRange(0, 100)
         self.bar.setValue(0)
-        self.stage.clear()
+        self._say_stage("")
         self.log.clear()
         self.curves.show_curves(self.account.curves)
         self.table.setVisible(False)
@@ -80,9 +80,13 @@ class RunPanel(QWidget):
         if events and self.account.fraction is not None:
             self.bar.setRange(0, 100)
             self.bar.setValue(round(100 * self.account.fraction))
-            self.stage.setText(self.account.stage)
+            self._say_stage(self.account.stage)
         if any(event["state"] == "epoch" for event in events):
             self.curves.show_curves(self.account.curves)
+
+    def _say_stage(self, text: str) -> None:
+        self.stage.setText(text)
+        self.stage.setVisible(bool(text))
 
     def show_table(self, rows: Sequence[Sequence[str]]) -> None:
         """Show rows, the first of which is the header."""

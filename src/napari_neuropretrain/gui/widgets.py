@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_neuropretrain.gui.finetune_widget import FinetuneWidget
 from napari_neuropretrain.gui.job_widget import JobWidget
 from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.pretrain_widget import PretrainWidget
 from napari_neuropretrain.gui.review_widget import ReviewWidget
 from napari_neuropretrain.gui.view_controls import ViewControls
 
@@ -18,6 +19,7 @@ __all__ = [
     "FinetuneWidget",
     "PredictWidget",
     "PreprocessWidget",
+    "PretrainWidget",
     "ReviewWidget",
 ]
 

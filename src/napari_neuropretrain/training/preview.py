@@ -154,7 +154,7 @@ def _pictures(
     name = f"restored ({weights})"
     if not hidden.any():
         return [Picture(name, prediction)]
-    share = f"masked ({float(hidden.float().mean()):.0%} hidden)"
+    share = f"masked ({float(hidden.float().mean()):.0%})"
     masked = Picture(share, volume.masked_fill(hidden, 0), hidden)
     # What was not hidden is not trained, and means nothing.
     return [masked, Picture(name, torch.where(hidden, prediction, volume))]

@@ -14,12 +14,13 @@ from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.progress import Progress, Report
-from napari_neuropretrain.training.checkpoints import BEST_NOTES, BEST_WEIGHTS
 from napari_neuropretrain.weights.initial import load_initial_weights
 from napari_neuropretrain.weights.model_file import load_tensors
 
 RANDOM = "random weights"
 _CONFIG = "config.yaml"
+BEST_WEIGHTS, BEST_NOTES = "best.safetensors", "best.json"
+"""As in `training.checkpoints`, which imports lightning: half of the waiting."""
 
 
 def load_weights(

@@ -1,0 +1,134 @@
+"""The dock widget of pre-training: what fits together, and what the network sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.estimate import PretrainEstimateConfig
+from napari_neuropretrain.config.fields import NOTHING
+from napari_neuropretrain.config.options.sources import CohortOptions
+from napari_neuropretrain.config.preview import PreviewConfig
+from napari_neuropretrain.config.trainings import PretrainConfig
+from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.gui.estimate_panel import EstimatePanel, estimate_config
+from napari_neuropretrain.gui.job_widget import JobWidget
+from napari_neuropretrain.gui.preview_panel import PreviewPanel
+from napari_neuropretrain.runs import CONFIG, check_inputs
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class PretrainWidget(JobWidget):
+    """Pre-train a backbone, from a cohort or another source of volumes.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where previews are shown.
+    command, estimate_command
+        Run these in place of the package's command line; for tests.
+    """
+
+    def __init__(
+        self,
+        napari_viewer: ViewerModel | None,
+        command: Sequence[str] | None = None,
+        estimate_command: Sequence[str] | None = None,
+    ) -> None:
+        self._ready = False
+        super().__init__("pretrain", "Pre-train", napari_viewer, command)
+        self.weights = self.form.weights["initial_weights"]
+        self.estimate = EstimatePanel(estimate_command)
+        self.preview = PreviewPanel(napari_viewer, self.preview_config, command)
+        self.bottom.insertWidget(0, self.estimate)
+        self.bottom.insertWidget(3, self.preview)
+        self.estimate.changed.connect(self._check)
+        self._ready = True
+        self._check()
+
+    def preview_config(self, index: int, output: Path) -> PreviewConfig | None:
+        """Return the settings of a preview, or say why there is none.
+
+        Parameters
+        ----------
+        index
+            Which volume.
+        output
+            Where to write it; the form's own output is the run whose weights restore.
+        """
+        values = self.form.values()
+        run = values.pop("output", None)
+        given = {"output": output, "index": index}
+        if run is not None and (run / CONFIG).is_file():
+            given["run"] = run
+        try:
+            config = PreviewConfig.parse(values | given, "the form")
+        except ConfigError as error:
+            self.preview.said.setText(str(error))
+            return None
+        if problem := missing_path(config):
+            self.preview.said.setText(problem)
+            return None
+        return config
+
+    def _set_running(self, running: bool) -> None:
+        """Make room for the run; an estimate beside it would only disturb it."""
+        super()._set_running(running)
+        if self._ready and running:
+            self.estimate.stop()
+            self.estimate.hide()
+
+    def _check(self) -> Config | None:
+        """Return the settings if they can be trained with, or say why not."""
+        self._ask_for_cohort()
+        config = super()._check()
+        if not self._ready:
+            return config
+        values = self.form.values()
+        self.weights.offer(str(self.form.widgets["backbone"].value))
+        settings = estimate_config(PretrainEstimateConfig, values)
+        problem = self.weights.describe().problem or _problem(values, settings)
+        if self._follower is None:
+            # What is known to fail need not be tried.
+            self.estimate.request(settings, trial=not problem)
+        problem = problem or self.estimate.found.problem
+        if not problem:
+            return config
+        said = self.problem.text() if config is None else ""
+        self.say(f"{problem}\n{said}".strip())
+        self.start_button.setEnabled(False)
+        return None
+
+    def _ask_for_cohort(self) -> None:
+        """Want a cohort where it is the source, and only there."""
+        form = self.form
+        source = str(form.widgets["source"].value)
+        form.set_used("cohort", source == "cohort", "not used")
+        given: Any = form.choices["source"].value()
+        with_path = isinstance(given, dict) and "path" in given
+        form.wanted = {"cohort"} if source == "cohort" and not with_path else set()
+
+
+def missing_path(config: PretrainConfig) -> str:
+    """Return which input of a pre-training is not there, or an empty string."""
+    options = config.source.options
+    try:
+        check_inputs(config)
+        if config.cohort == NOTHING and options != CohortOptions():
+            check_inputs(options)
+    except ConfigError as error:
+        text = str(error)
+        return f"source: {text}" if text.startswith("path:") else text
+    return ""
+
+
+def _problem(values: dict[str, Any], settings: PretrainEstimateConfig | None) -> str:
+    """Return which input is not there, whatever else is missing."""
+    cohort = values.get("cohort")
+    if cohort is not None and not cohort.exists():
+        return f"cohort: nothing at '{cohort}'. Give an existing folder or table."
+    return missing_path(settings) if settings is not None else ""
