@@ -58,6 +58,7 @@ def flag_parser(job: str, config: type[Config]) -> FlagParser:
         alone = {"nargs": "?", "const": True} if field.annotation is bool else {}
         parser.add_argument(
             _flag(name),
+            *([_flag(short)] if (short := _extra(field, "short")) else []),
             type=_kind(field),
             default=None if required else _shown(field),
             help=_help(field) + (" (required)" if required else ""),

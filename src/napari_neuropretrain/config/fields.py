@@ -39,3 +39,6 @@ Decay = Annotated[float, Field(ge=0, le=0.9999)]
 GradientNorm = Annotated[float, Field(ge=0, le=1000)]
 Optimiser = Literal["adamw", "sgd", "lars"]
 Momentum = Annotated[float, Field(ge=0, le=0.999)]
+InitialWeights = Annotated[
+    str, Field(json_schema_extra={"weights": "initial", "short": "init"})
+]

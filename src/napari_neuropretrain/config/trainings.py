@@ -24,6 +24,7 @@ from napari_neuropretrain.config.fields import (
     Devices,
     Fraction,
     GradientNorm,
+    InitialWeights,
     InputPath,
     Minutes,
     Momentum,
@@ -47,9 +48,7 @@ class FinetuneConfig(Config):
     """What to learn."""
     backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
     """Network architecture."""
-    initial_weights: Annotated[str, Field(json_schema_extra={"weights": "initial"})] = (
-        ""
-    )
+    initial_weights: InitialWeights = ""
     """Known weights, an imported file or a run folder to start from; empty: none."""
     tuning: TuningChoice = Field(default="full", validate_default=True)
     """Which part of the network learns."""
@@ -146,9 +145,7 @@ class PretrainConfig(Config):
     """How to learn."""
     backbone: BackboneChoice = Field(default="tiny_densenet", validate_default=True)
     """Network architecture."""
-    initial_weights: Annotated[str, Field(json_schema_extra={"weights": "initial"})] = (
-        ""
-    )
+    initial_weights: InitialWeights = ""
     """Known weights, an imported file or a run folder to start from; empty: none."""
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Longest training, in passes over the training participants."""
