@@ -81,15 +81,13 @@ def pretrain(demo: Path, scratch: Path, images: Path) -> None:
     source = {"name": "template_cohort", "participants": 32, "spacing_mm": 3}
     settings = {"source": source | {"shape": "56x64x56"}, "output": scratch / "pre"}
     fill(widget, **settings, method="mae", backbone="nit", learning_rate=1e-3)
-    fill(widget, epochs=40, batch_size=8, validation_fraction=0.25, probe_every=4)
+    fill(widget, epochs=30, batch_size=8, validation_fraction=0.25, probe_every=4)
     wait_for_estimate(widget)
     save(viewer, images / "pretrain-form.png")
     run(widget)
-    widget.panel.curves.choice.setCurrentText("Probe: mean error")
-    save(viewer, images / "pretrain-probe.png")
-    widget.panel.curves.choice.setCurrentText("Loss")
     preview(widget)
     save(viewer, images / "pretrain-preview.png")
+    widget.panel.curves.choice.setCurrentText("Probe: mean absolute error")
     fill(widget, method="y_aware")
     wait_for_estimate(widget)
     preview(widget)

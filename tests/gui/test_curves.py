@@ -48,7 +48,7 @@ def test_curves_that_share_an_axis_are_grouped(curves: Curves) -> None:
             "validation": ([1, 2], [9, 6]),
         },
         "Feature rank": {"validation": ([1, 2], [3, 3.5])},
-        "Probe: mean error": {"age": ([1, 3], [9, 7])},
+        "Probe: mean absolute error": {"age": ([1, 3], [9, 7])},
         "Probe: AUC": {"sex": ([1], [0.6])},
     }
     assert curves.best == 2

@@ -56,6 +56,8 @@ if settings["index"] > 7:
     sys.exit(1)
 for one in Path(made).iterdir():
     shutil.copy(one, out)
+say("step", "Reading the volume", step=0, total=2)
+say("warning", "The weights of the run are not used.")
 values = {"kind": "preview", "path": str(out / "preview.json"), "volumes": 8}
 say("result", values=values)
 say("finished", "Volume 0 of 8: sub-01.")
@@ -231,7 +233,8 @@ def test_a_preview_arrives_side_by_side(
     assert len({tuple(layer.contrast_limits) for layer in shown}) == 1
     assert {tuple(layer.scale) for layer in shown} == {(4, 4, 4)}
     assert {layer.name_overlay.visible for layer in shown} == {True}
-    assert widget.preview.said.text() == "Volume 0 of 8: sub-01."
+    said = "Volume 0 of 8: sub-01.\nThe weights of the run are not used."
+    assert widget.preview.said.text() == said
     assert widget.preview.button.text() == "Preview"
     folder = json.loads((made / "asked.json").read_text())["output"]
     assert not Path(folder).exists()

@@ -10,7 +10,12 @@ from typing import Any
 LOSS = "Loss"
 _NO_CURVES = ("epoch", "best", "eta_s", "metric")
 _FEATURES = {"feature_rank": "Feature rank", "feature_spread": "Feature spread"}
-_METRICS = {"mae": "mean error", "r": "correlation", "auc": "AUC", "roc_auc": "AUC"}
+_METRICS = {
+    "mae": "mean absolute error",
+    "r": "correlation",
+    "auc": "AUC",
+    "roc_auc": "AUC",
+}
 _PROBE, _VALIDATION = "probe_", "validation_"
 
 
@@ -84,7 +89,7 @@ def place_of(name: str) -> tuple[str, str]:
     >>> place_of("loss"), place_of("validation_loss")
     (('Loss', 'training'), ('Loss', 'validation'))
     >>> place_of("probe_age_mae"), place_of("probe_sex_auc")
-    (('Probe: mean error', 'age'), ('Probe: AUC', 'sex'))
+    (('Probe: mean absolute error', 'age'), ('Probe: AUC', 'sex'))
     >>> place_of("feature_rank"), place_of("validation_variance")
     (('Feature rank', 'validation'), ('Parts of the loss', 'variance'))
     >>> place_of("learning_rate"), place_of("auc")

@@ -65,6 +65,7 @@ class PreviewPanel(QWidget):
         self._follower: Follower | None = None
         self._folder = Path()
         self._result = Path()
+        self._warnings: list[str] = []
         self.index = QSpinBox()
         self.index.setRange(0, 10_000_000)
         self.index.setToolTip("Which volume of the source, from 0 on.")
@@ -102,6 +103,7 @@ class PreviewPanel(QWidget):
             shutil.rmtree(folder, ignore_errors=True)
             return
         self._folder, self._result = folder, Path()
+        self._warnings.clear()
         self._follower = Follower(partial(start, "preview", config, self._command))
         self.button.setText(_STOP)
         self.said.setText("Making the preview…")
@@ -116,7 +118,9 @@ class PreviewPanel(QWidget):
             values = event.get("values", {})
             if event["state"] == "result" and values.get("kind") == "preview":
                 self._result = Path(str(values["path"]))
-            elif event["state"] in ("step", "warning") and event.get("message"):
+            elif event["state"] == "warning":
+                self._warnings.append(str(event.get("message", "")))
+            elif event["state"] == "step" and event.get("message"):
                 self.said.setText(str(event["message"]))
 
     def _end(self, ending: Ending) -> None:
@@ -134,7 +138,7 @@ class PreviewPanel(QWidget):
     def _show(self, ending: Ending, shown: Shown) -> None:
         if self._viewer is not None:
             show_preview(self._viewer, shown.layers, self.beside.isChecked())
-        self._rest(ending, ending.sentence)
+        self._rest(ending, "\n".join([ending.sentence, *self._warnings]))
         self.shown.emit(shown)
 
     def _rest(self, ending: Ending, sentence: str) -> None:
