@@ -338,8 +338,9 @@ def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
         )
     module.cpu()
     module.plan.finish()
-    weights = safetensors.torch.load_file(best.weights)
-    load_tensors(module.network, weights, str(best.weights))
+    if keep.processes.leads:  # the others are done
+        weights = safetensors.torch.load_file(best.weights)
+        load_tensors(module.network, weights, str(best.weights))
     cost = keep.cost.cost()
     return Fit(best.epoch, keep.finished, best.validation_loss, pace, cost)
 
