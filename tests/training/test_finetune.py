@@ -128,6 +128,27 @@ def test_the_test_has_intervals_and_its_rows_age_sex_and_site(
     assert (row["age"], row["site"]) == (str(40 + 2 * number), "A")
 
 
+def test_baselines_are_judged_on_the_same_people(
+    ad_run: tuple[Path, list[Progress]],
+) -> None:
+    output, said = ad_run
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert list(metrics["baselines"]) == ["logistic_voxels"]
+    found = metrics["baselines"]["logistic_voxels"]
+    assert found["n"] == metrics["test"]["n"]
+    assert found["roc_auc"] == 1.0  # the planted signal is linear
+    rows = read_rows(output / "baselines" / "logistic_voxels" / "predictions.tsv")
+    own = read_rows(output / "predictions.tsv")
+    for name in ("participant_id", "split", "label"):
+        assert [row[name] for row in rows] == [row[name] for row in own]
+    (verdict,) = [
+        one.message
+        for one in said
+        if "Baseline logistic_voxels: ROC-AUC" in one.message
+    ]
+    assert "cannot be told apart" in verdict
+
+
 def test_the_card_cites_the_division(ad_run: tuple[Path, list[Progress]]) -> None:
     output, _ = ad_run
     _, card = load_model(output)

@@ -91,6 +91,10 @@ class FinetuneConfig(Config):
     """Warn, and do not refuse, where someone of the test was learned from before."""
     shuffle_labels: bool = False
     """Self-test: learn from shuffled labels; the test must then come out at chance."""
+    baselines: bool = True
+    """Train linear models on the same people, too, and show them beside the network."""
+    regions: InputPath = NOTHING
+    """Label maps, or a table of region volumes, for one more baseline; -, for none."""
     augment: bool = True
     """Flip left and right, shift by up to 2 voxels, and vary the intensity."""
     seed: Seed = 0

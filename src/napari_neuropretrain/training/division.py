@@ -19,11 +19,10 @@ from napari_neuropretrain.data.repeats import (
 from napari_neuropretrain.data.split_files import read_splits
 from napari_neuropretrain.data.splits import Part
 from napari_neuropretrain.errors import ConfigError, LeakageError
-from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.labelled_cohort import PARTS, check_parts, divide
 from napari_neuropretrain.training.task import Task
-from napari_neuropretrain.training.volumes import Volumes
+from napari_neuropretrain.training.volumes import Volumes, voxels_of
 
 _SHOWN = 10
 
@@ -100,12 +99,7 @@ def repeated_people(volumes: Volumes, report: Report) -> tuple[tuple[str, str], 
     for index, source in enumerate(volumes.sources):
         if index % 100 == 0:
             report(Progress("step", "Comparing volumes", index, len(scans)))
-        image = (
-            read_derivative(source).image
-            if isinstance(source, Path)
-            else source[0].numpy()  # (1, X, Y, Z) -> (X, Y, Z)
-        )
-        found.append(fingerprint(image, spacing))
+        found.append(fingerprint(voxels_of(source), spacing))
     repeats = find_repeats(found, [scan.participant for scan in scans])
     for one in repeats:
         report(Progress("warning", _sentence(one, scans)))

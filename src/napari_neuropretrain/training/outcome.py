@@ -15,11 +15,13 @@ from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.split_files import hash_splits
 from napari_neuropretrain.evaluation.assessment import Certainty
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+from napari_neuropretrain.training.baselines import judge_baselines
 from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.fit import Fit
 from napari_neuropretrain.training.results import (
     Scored,
     describe,
+    describe_baselines,
     judge,
     judge_self_test,
     predict_logits,
@@ -68,12 +70,17 @@ def finish_training(
     output = Path(config.output)
     found = {"splits": _citation(config, study), "cost": asdict(trained.cost)}
     scored = _score(task, network, study, device, trained.pace.batch_size, report)
-    metrics, threshold = judge(scored, task, Certainty(seed=config.seed))
+    certainty = Certainty(seed=config.seed)
+    metrics, threshold = judge(scored, task, certainty)
+    if config.baselines:
+        metrics["baselines"] = judge_baselines(
+            config, study, task, scored, certainty, report
+        )
     write_metrics(output / "metrics.json", metrics | found)
     write_predictions(output / "predictions.tsv", scored, task, threshold)
     card = _card(config, backbone, task, study, metrics, threshold, trained)
     model = save_model(output, network.cpu(), card)
-    message = describe(metrics, task)
+    message = " ".join([describe(metrics, task), *describe_baselines(metrics, task)])
     if config.shuffle_labels:
         message += f" {judge_self_test(metrics['test'], report)}"
     return _outcome(output, model, message, study.failures, report)

@@ -155,6 +155,20 @@ def describe(metrics: Mapping[str, Mapping[str, Any]], task: Task) -> str:
     )
 
 
+def describe_baselines(
+    metrics: Mapping[str, Mapping[str, Any]], task: Task
+) -> list[str]:
+    """Say in a sentence each how the linear models did on the same test."""
+    said = []
+    for name, test in metrics.get("baselines", {}).items():
+        if task.kind == "regression":
+            value = f"{test['mae']:.2f} {task.unit}{_limits(test, 'mae', 2)}"
+        else:
+            value = f"{test['roc_auc']:.3f}{_limits(test, 'roc_auc', 3)}"
+        said.append(f"{name}: {value}.")
+    return said
+
+
 def _limits(test: Mapping[str, Any], metric: str, digits: int) -> str:
     interval = test.get("intervals", {}).get(metric)
     if interval is None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -119,6 +121,14 @@ class VolumeDataset(Dataset[Item]):
         if isinstance(source, Path):
             source = as_tensor(read_derivative(source).image)
         return source, self.targets[index]
+
+
+def voxels_of(source: Tensor | Path) -> NDArray[np.float32]:
+    """Return a volume (X, Y, Z), from memory or from disk."""
+    if isinstance(source, Path):
+        return np.asarray(read_derivative(source).image, np.float32)
+    found: NDArray[np.float32] = source[0].float().numpy()  # (1, X, Y, Z)
+    return found
 
 
 def as_tensor(image: Any) -> Tensor:

@@ -114,8 +114,10 @@ def _metrics(card: ModelCard) -> list[str]:
     lines = [
         f"{part}: {_numbers(values)}"
         for part, values in card.metrics.items()
-        if isinstance(values, Mapping)
+        if isinstance(values, Mapping) and part != "baselines"
     ]
+    for name, values in card.metrics.get("baselines", {}).items():
+        lines.append(f"{name}: {_numbers(values)}")
     if card.threshold is not None:
         lines.append(f"called positive from {card.threshold:.3f} (from validation)")
     return lines or ["not recorded"]
