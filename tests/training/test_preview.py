@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,12 @@ def test_one_scan_of_a_raw_cohort_is_preprocessed(
     assert [one.name for one in asked] == ["sub-03_T1w.nii.gz"]
     assert (index, count) == (0, 6)
     assert source.shape == (32, 32, 32)
+    # What a run has preprocessed already is not done again.
+    shutil.copytree(derivatives, tmp_path / "run/preprocessed")
+    values |= {"run": tmp_path / "run", "shape": "32"}
+    again, index, count = preview_source.open_one(PreviewConfig.parse(values), silent)
+    assert len(asked) == 1
+    assert (again.ids[index], count) == ("sub-03", 6)
+    values |= {"shape": "48"}
+    preview_source.open_one(PreviewConfig.parse(values), silent)
+    assert len(asked) == 2

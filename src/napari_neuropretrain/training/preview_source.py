@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -9,12 +10,15 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.options.sources import CohortOptions
 from napari_neuropretrain.config.preview import PreviewConfig
-from napari_neuropretrain.data.participants import read_cohort
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.data.participants import Cohort, read_cohort
+from napari_neuropretrain.errors import CohortError, ConfigError, ImageError
+from napari_neuropretrain.preprocessing.derivatives import contract_of, read_sidecar
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.synthesis.source import VolumeSource
 from napari_neuropretrain.training.cohort_source import source_of
 from napari_neuropretrain.training.preprocessed import preprocessed_cohort
+
+_FOLDER = "preprocessed"
 
 
 def open_one(config: PreviewConfig, report: Report) -> tuple[VolumeSource, int, int]:
@@ -50,14 +54,28 @@ def open_one(config: PreviewConfig, report: Report) -> tuple[VolumeSource, int, 
         source = source_of(cohort, options, report)
         return source, check_index(config.index, len(source)), len(source)
     scan = cohort.scans[check_index(config.index, len(cohort.scans))]
-    report(Progress("step", f"Preprocessing {scan.key}, which is raw", 0, 2))
-    ready = preprocessed_cohort(
-        scan.path,
-        PreprocessingContract(shape=config.shape),
-        Path(config.output) / "preprocessed",
-        report,
-    )
+    contract = PreprocessingContract(shape=config.shape)
+    ready = _done_before(Path(config.run) / _FOLDER, scan.key, contract)
+    if ready is None:
+        report(Progress("step", f"Preprocessing {scan.key}, which is raw", 0, 2))
+        folder = Path(config.output) / _FOLDER
+        ready = preprocessed_cohort(scan.path, contract, folder, report)
     return source_of(ready, options, report), 0, len(cohort.scans)
+
+
+def _done_before(
+    folder: Path, key: str, contract: PreprocessingContract
+) -> Cohort | None:
+    """Return one scan of a run's derivatives, or None if it is not there yet."""
+    if not folder.is_dir():
+        return None
+    try:
+        made = read_cohort(folder)
+        found = tuple(scan for scan in made.scans if scan.key == key)
+        same = [contract_of(one.path, read_sidecar(one.path)) for one in found]
+    except (CohortError, ImageError):  # while the run has only just begun
+        return None
+    return replace(made, scans=found) if same == [contract] else None
 
 
 def check_index(index: int, count: int) -> int:
