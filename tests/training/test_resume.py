@@ -18,6 +18,7 @@ from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.finetune import finetune
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.resume import (
+    NEXT,
     OLDER,
     STATE,
     check_settings,
@@ -150,6 +151,15 @@ def test_two_states_are_kept(tmp_path: Path) -> None:
     assert load_state(tmp_path, silent)["epoch"] == 3
     assert torch.load(tmp_path / OLDER, weights_only=True)["epoch"] == 2
     assert {path.name for path in tmp_path.iterdir()} == {STATE, OLDER}
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
+    open_training(tmp_path, {"epochs": 3}, Pace(4))
+    save_state(tmp_path, {"epoch": 1})
+    for name in (f".{NEXT}.ab12", NEXT):
+        (tmp_path / name).write_bytes(b"half")
+    open_training(tmp_path, {"epochs": 3}, Pace(4))
+    assert {path.name for path in tmp_path.iterdir()} == {STATE, "training.json"}
 
 
 def test_a_state_that_wants_to_run_code_is_left_aside(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -108,11 +109,16 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` whole or not at all (temporary file, fsync, rename)."""
+    write_stream(path, lambda stream: stream.write(data))
+
+
+def write_stream(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write whole or not at all what `write` puts into a stream."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)

@@ -8,21 +8,22 @@ the generators are kept.
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 
-from napari_neuropretrain.config.base import write_bytes, write_text
+from napari_neuropretrain.config.base import write_stream, write_text
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.memory import Pace
 
 STATE, OLDER, NOTES = "state.pt", "state.older.pt", "training.json"
+NEXT = "state.next.pt"
 _SHOWN = 5
 
 State: TypeAlias = dict[str, Any]
@@ -34,12 +35,12 @@ process): tensors, numbers and words in dicts and lists."""
 
 def save_state(folder: Path, state: State) -> Path:
     """Write the state, whole or not at all; the one before is kept, too."""
-    newest = folder / STATE
-    stream = io.BytesIO()
-    torch.save(state, stream)
+    newest, next_one = folder / STATE, folder / NEXT
+    # Straight to the disk: in memory it would be there twice.
+    write_stream(next_one, partial(torch.save, state))
     if newest.exists():
         newest.replace(folder / OLDER)
-    write_bytes(newest, stream.getvalue())
+    next_one.replace(newest)
     return newest
 
 
@@ -112,6 +113,8 @@ def open_training(
         If it holds a training with other settings, and `overwrite` is off.
     """
     check_settings(folder, settings, overwrite)
+    for rest in (*folder.glob(f".{NEXT}.*"), folder / NEXT):  # of a killed process
+        rest.unlink(missing_ok=True)
     if has_state(folder) and not overwrite:
         kept = _notes(folder).get("pace", [pace.batch_size, pace.accumulate])
         return Pace(*kept)
