@@ -81,6 +81,9 @@ class FinetuneConfig(Config):
     """Share of the participants that choose the checkpoint and the threshold."""
     test_fraction: Fraction = 0.2
     """Share of the participants held out for the test."""
+    training_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training participants to train on; a smaller one is within a larger
+    one, and validation and test stay the same."""
     splits: InputPath = NOTHING
     """A split file that says who is in which part; -, to divide by the fractions."""
     fold: Annotated[int, Field(ge=0, le=1000)] = 0

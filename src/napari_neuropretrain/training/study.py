@@ -22,8 +22,9 @@ from napari_neuropretrain.training.division import (
     repeated_people,
     shuffle_labels,
 )
-from napari_neuropretrain.training.labelled_cohort import read_labels
+from napari_neuropretrain.training.labelled_cohort import check_parts, read_labels
 from napari_neuropretrain.training.preprocessed import preprocessed_cohort
+from napari_neuropretrain.training.share import take_share
 from napari_neuropretrain.training.task import Scale, Task
 from napari_neuropretrain.training.volumes import VolumeDataset, Volumes, load_volumes
 
@@ -99,6 +100,10 @@ def gather_study(config: FinetuneConfig, task: Task, report: Report) -> Study:
     volumes = load_volumes([scan for scan in labelled if scan.key in first], report)
     failures = (*cohort.problems, *labels.failures, *volumes.failures)
     parts = _final_parts(config, volumes, labels.values, task, report)
+    volumes, parts = take_share(
+        volumes, labels.values, parts, config.training_fraction, config.seed
+    )
+    check_parts(volumes.scans, labels.values, parts, task)
     values = labels.values
     if config.shuffle_labels:
         values = shuffle_labels(volumes.scans, values, parts, config.seed)
