@@ -20,6 +20,7 @@ from napari_neuropretrain.evaluation.evaluate import evaluate
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.finetune import finetune
 from napari_neuropretrain.training.split import split
+from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
 
 
@@ -55,6 +56,10 @@ def elsewhere(tmp_path: Path, known: str, write_volume: Callable[..., Path]) -> 
     return root
 
 
+def card_of(folder: Path) -> ModelCard:
+    return load_model(folder)[1]
+
+
 def run(model: Path, output: Path, **changes: Any) -> list[Progress]:
     said: list[Progress] = []
     values = {"model": model, "output": output, "device": "cpu", "threads": 1}
@@ -70,8 +75,14 @@ def test_another_cohort_is_tested_as_it_is(
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     found = metrics["models"]["ours"]
     assert set(found) == {"test", "elsewhere"}
+    beside = metrics["models"]["ours/logistic_voxels"]
+    assert set(beside) == {"test"}
+    expected = card_of(ad_run).metrics["baselines"]["logistic_voxels"]
+    assert beside["test"]["brier"] == pytest.approx(expected["brier"], abs=1e-5)
+    pairs = {(one["one"], one["other"]) for one in metrics["comparisons"]}
+    assert pairs == {("ours", "ours/logistic_voxels")}
     assert found["elsewhere"]["n"] == 12
-    _, card = load_model(ad_run)
+    card = card_of(ad_run)
     # Frozen: neither cohort has a threshold of its own.
     assert found["elsewhere"]["threshold"] == found["test"]["threshold"]
     assert found["test"]["threshold"] == card.threshold

@@ -31,6 +31,8 @@ class EvaluateConfig(Config):
     """More models to judge and to compare with, separated by commas."""
     cohorts: Names = ()
     """Other cohorts to test on as they are (zero-shot), separated by commas."""
+    baselines: bool = True
+    """Judge the linear models of the runs beside them, on the same test people."""
     label: str = ""
     """Column with the label in those cohorts; empty means that of the model."""
     group_by: Names = ("site", "sex", "age")

@@ -14,7 +14,11 @@ from napari_neuropretrain.evaluation.comparison import (
     sentence,
 )
 from napari_neuropretrain.evaluation.groups import assess_groups
-from napari_neuropretrain.evaluation.model_source import ModelSource, read_models
+from napari_neuropretrain.evaluation.model_source import (
+    ModelSource,
+    read_models,
+    with_baselines,
+)
 from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.evaluation.tables import Judged, write_tables
 from napari_neuropretrain.evaluation.zero_shot import predict_cohort
@@ -53,6 +57,8 @@ def evaluate(config: EvaluateConfig, report: Report) -> Outcome:
         config.seed,
     )
     models = read_models([str(config.model), *config.others], config.positive)
+    if config.baselines:
+        models = with_baselines(models)
     given, failures = _gather(models, config, report)
     judged = []
     for index, one in enumerate(given):
@@ -80,7 +86,8 @@ def _gather(
     given = [one for one in given if one.labels.size]
     failures: list[Failure] = []
     for path in config.cohorts:
-        for model in models:
+        # A baseline of a run has been kept as predictions only.
+        for model in (one for one in models if not one.beside):
             found, lost = predict_cohort(model, path, config, report)
             given.append(found)
             failures += [one for one in lost if one not in failures]

@@ -24,7 +24,7 @@ from napari_neuropretrain.evaluation.predictions import Kind, Predictions
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import CARD, WEIGHTS, read_card
 
-PREDICTIONS = "predictions.tsv"
+PREDICTIONS, BASELINES = "predictions.tsv", "baselines"
 _NEEDED = ("participant_id", "label", "prediction")
 
 
@@ -44,6 +44,8 @@ class ModelSource:
         Of the model file or the table.
     bias
         Age bias on its validation part.
+    beside
+        Whether it is a baseline that came with another model.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ModelSource:
     card: ModelCard | None
     path: Path
     bias: AgeBias | None = None
+    beside: bool = False
 
 
 def read_models(paths: Sequence[str], positive: Sequence[str]) -> list[ModelSource]:
@@ -77,6 +80,32 @@ def read_models(paths: Sequence[str], positive: Sequence[str]) -> list[ModelSour
         _read(Path(path), name, positive)
         for path, name in zip(paths, names, strict=True)
     ]
+
+
+def with_baselines(models: Sequence[ModelSource]) -> list[ModelSource]:
+    """Add the linear models that were trained beside a run; of the same people once.
+
+    A baseline of two runs with one division is the same model, and is not repeated.
+    """
+    found, known = list(models), set[tuple[str, str]]()
+    for model in models:
+        folder = model.path.parent / BASELINES
+        if model.card is None or model.tested is None or not folder.is_dir():
+            continue
+        for table in sorted(folder.glob(f"*/{PREDICTIONS}")):
+            cited = model.card.training.get("splits", {}).get("sha256", model.name)
+            same = (table.parent.name, str(cited) + model.card.label)
+            if same in known:
+                continue
+            known.add(same)
+            name = f"{model.name}/{table.parent.name}"
+            rows = read_table(table)
+            options = model.card.task.options.get("positive", ())
+            names = [text.lower() for text in options]
+            given = _predictions(rows, table, name, model.card.kind, names)
+            source = _fitted(given, rows, model.card.unit)
+            found.append(ModelSource(name, source, None, table, source.bias, True))
+    return found
 
 
 def _names(paths: Sequence[str]) -> list[str]:
@@ -144,14 +173,20 @@ def _from_table(path: Path, name: str, positive: Sequence[str]) -> ModelSource:
     rows = read_table(path)
     kind = _kind(rows, path)
     given = _predictions(rows, path, name, kind, [text.lower() for text in positive])
+    tested = _fitted(given, rows)
+    return ModelSource(name, tested, None, path, tested.bias)
+
+
+def _fitted(given: Predictions, rows: Sequence[Row], unit: str = "") -> Predictions:
+    """Return the test part, with threshold and age bias of the validation part."""
     held = given.take(_part(rows, "validation"))
     threshold, bias = 0.5, None
-    if kind == "binary" and held.labels.size:
+    if given.kind == "binary" and held.labels.size:
         threshold = youden_threshold(held.values, held.labels)
-    elif kind == "regression":
+    elif given.kind == "regression":
         bias = fit_age_bias(held.values, held.labels)
-    given = replace(given, threshold=threshold, bias=bias)
-    return ModelSource(name, given.take(_part(rows, "test")), None, path, bias)
+    given = replace(given, threshold=threshold, bias=bias, unit=unit)
+    return given.take(_part(rows, "test"))
 
 
 def _part(rows: Sequence[Row], part: str) -> NDArray[np.bool_]:

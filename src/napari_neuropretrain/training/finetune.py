@@ -45,6 +45,8 @@ _FREE_TO_CHANGE = {
     "cohort",
     "output",
     "splits",
+    "regions",
+    "baselines",
     "workers",
     "threads",
     "device",

@@ -118,6 +118,7 @@ def _card(
     scans = study.volumes.scans
     rows = [(one.participant, study.parts[one.key], one.row) for one in scans]
     skipped = {"cohort", "output", "task", "backbone", "label", "overwrite", "splits"}
+    skipped |= {"regions"}
     settings = config.model_dump(mode="json", exclude=skipped)
     found = {
         "best_epoch": trained.best_epoch,
