@@ -9,9 +9,10 @@ import pytest
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QMouseEvent
 
-from napari_neuropretrain.gui.curve import COLORS, Axes
+from napari_neuropretrain.gui.curve import COLORS, Axes, axis_range
 from napari_neuropretrain.gui.curve_panel import CurvePanel
 from napari_neuropretrain.gui.curves import Curve, Curves
+from napari_neuropretrain.gui.ticks import label_of, log_ticks, ticks
 
 
 def epoch(number: int, **values: Any) -> dict[str, Any]:
@@ -100,6 +101,18 @@ def test_a_logarithm_spaces_factors_evenly() -> None:
     assert [plain.y(one) for one in (0, 25, 100)] == pytest.approx([80, 65, 20])
     assert [plain.x(one) for one in (1, 2, 5)] == pytest.approx([10, 35, 110])
     assert Axes(area, (3, 3), (0, 1), (), log=False).x(3) == 60
+
+
+@pytest.mark.parametrize("values", [(8.53712, 8.53701), (0.0, 0.0), (3.0, 3.0), (1, 9)])
+@pytest.mark.parametrize("log", [False, True])
+def test_ticks_can_be_told_apart(values: tuple[float, float], log: bool) -> None:
+    if log and min(values) <= 0:
+        return
+    low, high = axis_range([Curve("one", [1, 2], list(values))], log)
+    assert low < min(values) <= max(values) < high
+    marks = (log_ticks if log else ticks)(low, high, 4)
+    assert len({label_of(mark) for mark in marks}) == len(marks) > 0
+    assert all(low <= mark <= high for mark in marks)
 
 
 def test_long_curves_have_no_more_points_than_pixels() -> None:

@@ -16,6 +16,8 @@ COLORS = ("#3d8fe0", "#e8902a", "#35a35c", "#b06cc9", "#d0555f", "#7d8a99")
 _FEW = 40
 """Epochs up to which each is marked by a dot."""
 _RIGHT, _GAP = 12, 6
+_FLAT = 0.01
+"""Room above and below curves that change less, as a share of their values."""
 
 
 class CurvePlot(QWidget):
@@ -96,7 +98,7 @@ class CurvePlot(QWidget):
 
     def _axes(self) -> Axes:
         metrics = self.fontMetrics()
-        low, high = _range(self._curves, self._log)
+        low, high = axis_range(self._curves, self._log)
         marks = log_ticks(low, high, 4) if self._log else ticks(low, high, 4)
         left = max(metrics.horizontalAdvance(label_of(mark)) for mark in marks)
         line = metrics.height()
@@ -204,12 +206,15 @@ class Axes:
         return min(epochs, key=lambda epoch: abs(self.x(epoch) - x))
 
 
-def _range(curves: Sequence[Curve], log: bool) -> tuple[float, float]:
-    """Return the ends of the axis of values, with a little room around."""
+def axis_range(curves: Sequence[Curve], log: bool) -> tuple[float, float]:
+    """Return the ends of the axis of values, with a little room around.
+
+    A change in the fourth digit looks flat, and its ticks can be told apart.
+    """
     values = [value for curve in curves for value in curve.values]
     low, high = min(values), max(values)
     if log:
-        room = (high / low) ** 0.06 if high > low else 1.5
+        room = max((high / low) ** 0.06, 1 + _FLAT)
         return low / room, high * room
-    room = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    room = max(0.06 * (high - low), _FLAT * max(abs(low), abs(high))) or 1.0
     return low - room, high + room

@@ -34,7 +34,7 @@ from napari_neuropretrain.gui.weights_field import WeightsField
 
 SHOWN_FIRST = ("epochs", "device")
 """Numbers people change at once; other numbers are folded away."""
-FOLDED = ("dof", "probe")
+FOLDED = ("dof", "probe", "optimiser")
 """Choices that few people change."""
 
 
