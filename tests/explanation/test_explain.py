@@ -96,6 +96,7 @@ def make_config(folder: Path, task: str = "ad", **changes: object) -> ExplainCon
         "patch": 4,
         "stride": 2,
         "device": "cpu",
+        "checks": False,
         "threads": 1,
     }
     return ExplainConfig(**(values | changes))
@@ -213,6 +214,31 @@ def test_stopping_keeps_what_is_there(tmp_path):
     described = json.loads(written.read_text())
     assert not described["complete"]
     assert 0 < described["computed_positions"] < described["positions"]
+
+
+def test_checks_and_regions_lie_beside_the_map(tmp_path):
+    config = make_config(tmp_path, checks=True)
+    derivative = read_derivative(config.input)
+    atlas = np.zeros(CONTRACT.shape)
+    atlas[4:12, 4:8, 4:8] = 3
+    path = write_image(tmp_path / "atlas.nii.gz", atlas, derivative.affine)
+    outcome = explain(config.replace(regions=str(path)), silent)
+    described = json.loads(Path(outcome.results["explanation"]).read_text())
+    checks = described["checks"]
+    assert -1 <= checks["randomised_network"]["correlation"] <= 1
+    assert [one["patch"] for one in checks["patch_sizes"]] == [6, 8]
+    assert len(checks["deletion"]["outputs"]) == len(checks["deletion"]["shares"])
+    assert checks["outside_share"] == 0  # outside is 0 already
+    (random,) = config.output.glob("*_desc-randomised_map.nii.gz")
+    assert nib.load(random).shape == CONTRACT.shape
+    rows = Path(outcome.results["regions"]).read_text().splitlines()
+    assert len(rows) == 1 + 2
+    values = nib.load(outcome.results["map"]).get_fdata()
+    corner = (slice(4, 8),) * 3  # x below 0 mm
+    left = values[corner][derivative.brain_mask[corner]].mean()
+    table = [row.split("\t") for row in rows[1:]]
+    found = next(float(row[5]) for row in table if row[2] == "left")
+    assert found == pytest.approx(left, rel=1e-4)
 
 
 def test_the_logit_is_a_target_of_its_own(tmp_path):

@@ -36,6 +36,10 @@ class ExplainConfig(Config):
     """With adaptive: estimated correlation with the whole map that is enough."""
     seconds: Annotated[float, Field(ge=0, le=864_000)] = 0.0
     """With adaptive: time that may be spent on positions; 0 for any."""
+    regions: str = ""
+    """A label image in template space: means and peaks of its regions are listed."""
+    checks: bool = True
+    """Compare with a randomised network and other cubes, and hide what is strongest."""
     batch_size: Annotated[int, Field(ge=0, le=1024)] = 0
     """Occluded copies per step; 0 for what suits the memory."""
     device: Device = "auto"

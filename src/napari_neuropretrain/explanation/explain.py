@@ -24,6 +24,7 @@ from napari_neuropretrain.errors import (
     ImageError,
 )
 from napari_neuropretrain.explanation.adaptive import Refinement
+from napari_neuropretrain.explanation.checking import Checked, run_checks
 from napari_neuropretrain.explanation.description import (
     describe,
     sentence,
@@ -34,6 +35,12 @@ from napari_neuropretrain.explanation.occlusion import (
     Manner,
     OcclusionResult,
     occlusion_map,
+)
+from napari_neuropretrain.explanation.region_table import (
+    RegionRow,
+    open_regions,
+    region_rows,
+    regions_table,
 )
 from napari_neuropretrain.explanation.regions import peaks_table
 from napari_neuropretrain.inference.predict import output_reader
@@ -49,6 +56,8 @@ TEMPLATE_MAP = "_space-MNI152_desc-occlusion_map.nii.gz"
 SCAN_MAP = "_space-T1w_desc-occlusion_map.nii.gz"
 EXPLANATION = "_explanation.json"
 PEAKS = "_peaks.tsv"
+REGIONS = "_regions.tsv"
+RANDOM_MAP = "_space-MNI152_desc-randomised_map.nii.gz"
 
 
 def explain(config: ExplainConfig, report: Report) -> Outcome:
@@ -73,13 +82,22 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
     subject = _Subject(config, card, scan, derivative, source, preprocessed, began)
     preview = _Preview(config.output / f"{scan.key}{TEMPLATE_MAP}", derivative, report)
     try:
-        result = _occlude(config, network, card, derivative, report, preview)
+        result, made_of = _occlude(config, network, card, derivative, report, preview)
     except Cancelled:
         if preview.last is not None:
             with contextlib.suppress(Cancelled):
                 _write(subject, preview.last, report)
         raise
-    return _write(subject, result, report)
+    checks: dict[str, Any] | None = None
+    if config.checks:
+        # The map is safe if someone has no patience for its checks.
+        preview(result)
+        checks, random = run_checks(made_of, report)
+        beside = config.output / f"{scan.key}{RANDOM_MAP}"
+        write_image(beside, random, derivative.affine)
+        for doubt in checks["doubts"]:
+            report(Progress("warning", doubt))
+    return _write(subject, result, report, checks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +126,12 @@ class _Preview:
         self._report(Progress("step", values={"preview": str(self._path)}))
 
 
-def _write(subject: _Subject, result: OcclusionResult, report: Report) -> Outcome:
+def _write(
+    subject: _Subject,
+    result: OcclusionResult,
+    report: Report,
+    checks: dict[str, Any] | None = None,
+) -> Outcome:
     """Write maps and tables, complete or not."""
     config, scan, derivative = subject.config, subject.scan, subject.derivative
     source = subject.source
@@ -116,14 +139,30 @@ def _write(subject: _Subject, result: OcclusionResult, report: Report) -> Outcom
     described = describe(config, subject.card, derivative, result) | {
         "scan": {"key": scan.key, "path": str(source or scan.path)},
         "seconds": round(time.monotonic() - subject.began, 1),
+        "checks": checks,
     }
     paths["explanation"] = config.output / f"{scan.key}{EXPLANATION}"
     write_text(paths["explanation"], json.dumps(described, indent=2) + "\n")
     paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
     write_text(paths["peaks"], peaks_table(strongest_peaks(result, derivative)))
+    if config.regions:
+        paths["regions"] = config.output / f"{scan.key}{REGIONS}"
+        rows = _regions(config, derivative, result)
+        write_text(paths["regions"], regions_table(rows))
     _announce(report, paths, source, subject.preprocessed, described)
     results = {name: str(path) for name, path in paths.items()}
     return Outcome(sentence(described), results=results)
+
+
+def _regions(
+    config: ExplainConfig, derivative: Derivative, result: OcclusionResult
+) -> list[RegionRow]:
+    labels, names = open_regions(
+        Path(config.regions), derivative.affine, result.map.shape
+    )
+    return region_rows(
+        result.map, derivative.brain_mask, derivative.affine, labels, names
+    )
 
 
 def predictor(
@@ -176,26 +215,34 @@ def _occlude(
     derivative: Derivative,
     report: Report,
     preview: _Preview,
-) -> OcclusionResult:
+) -> tuple[OcclusionResult, Checked]:
+    """Return the map, and what it was made of."""
     device = find_device(config.device)
     adaptive = config.positions == "adaptive"
     refinement = Refinement(config.correlation, config.seconds) if adaptive else None
+    predict = predictor(network, card, device, config.target)
+    image = torch.tensor(derivative.image, dtype=torch.float32, device=device)
+    brain = torch.tensor(derivative.brain_mask)
+    manner = Manner(config.combine, refinement, derivative.affine)
     result = occlusion_map(
-        predictor(network, card, device, config.target),
-        torch.tensor(derivative.image, dtype=torch.float32, device=device),
-        torch.tensor(derivative.brain_mask),
+        predict,
+        image,
+        brain,
         config.patch,
         config.stride,
         config.baseline,
         config.batch_size,
         report,
-        Manner(config.combine, refinement, derivative.affine),
+        manner,
         preview,
     )
     if result.slow_because:
         message = f"The whole network ran for each position: {result.slow_because}."
         report(Progress("warning", message))
-    return result
+    made = Checked(
+        predict, image, brain, config.patch, config.baseline, manner, result.map
+    )
+    return result, made
 
 
 def _source(derivative: Derivative) -> Path | None:

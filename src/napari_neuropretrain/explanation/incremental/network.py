@@ -21,7 +21,7 @@ from napari_neuropretrain.explanation.incremental.boxes import (
 from napari_neuropretrain.explanation.incremental.execution import Execution
 from napari_neuropretrain.explanation.incremental.program import read_program
 
-_KEPT_BYTES = 32 * 2**20
+_KEPT_BYTES = 160 * 2**20
 _CANNOT = (
     fx.proxy.TraceError,
     AttributeError,
@@ -130,8 +130,7 @@ def fitting_batch(device: torch.device, largest: int) -> int:
         # A copy holds a few maps of about that size at a time.
         free, _ = torch.cuda.mem_get_info(device)
         return int(np.clip(free // 2 // (6 * largest), 1, 128))
-    # Larger blocks are taken from the system and given back each time, which costs
-    # more than the arithmetic; and they do not fit into any cache.
+    # Many copies share the weights' way from memory; more than this is no faster.
     return int(np.clip(_KEPT_BYTES // largest, 1, 32))
 
 
