@@ -7,7 +7,11 @@ from pathlib import Path
 import torch
 from torch import distributed, multiprocessing, nn
 
-from napari_neuropretrain.methods.gather import gather_ranks
+from napari_neuropretrain.methods.gather import (
+    average_processes,
+    gather_ranks,
+    joint_mean,
+)
 from napari_neuropretrain.methods.simclr import nt_xent
 
 BATCH = 6
@@ -24,26 +28,30 @@ def work(rank: int, folder: str) -> None:
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
     )
     layer, first, second = toy()
-    mine = slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
+    mine = slice(0, 2) if rank == 0 else slice(2, BATCH)  # parts of unequal size
     views = [gather_ranks(layer(one[mine])) for one in (first, second)]
     loss = nt_xent(*views, 0.1)
     loss.backward()
     for parameter in layer.parameters():
         distributed.all_reduce(parameter.grad)
         parameter.grad /= 2  # as DistributedDataParallel averages
+    part = first[mine]
+    mean = average_processes(joint_mean(part.mean(), part.numel()))
     if rank == 1:
-        torch.save([loss.detach(), layer.weight.grad], Path(folder) / "done.pt")
+        found = [loss.detach(), layer.weight.grad, mean]
+        torch.save(found, Path(folder) / "done.pt")
     distributed.destroy_process_group()
 
 
 def test_two_processes_are_one_with_the_whole_batch(tmp_path: Path) -> None:
     multiprocessing.spawn(work, args=(str(tmp_path),), nprocs=2)
-    loss, gradient = torch.load(tmp_path / "done.pt", weights_only=True)
+    loss, gradient, mean = torch.load(tmp_path / "done.pt", weights_only=True)
     layer, first, second = toy()
     whole = nt_xent(layer(first), layer(second), 0.1)
     whole.backward()
     torch.testing.assert_close(loss, whole.detach())
     torch.testing.assert_close(gradient, layer.weight.grad)
+    torch.testing.assert_close(mean, first.mean())
 
 
 def test_one_process_keeps_its_rows() -> None:

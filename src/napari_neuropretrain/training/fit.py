@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import lightning.pytorch as lightning
 import safetensors.torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy
-from torch import nn
 
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import Cancelled, NeuropretrainError
-from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.average import AverageWeights
 from napari_neuropretrain.training.batches import EpochBatches, EpochOrder, Loader
 from napari_neuropretrain.training.callbacks import (
@@ -32,6 +28,12 @@ from napari_neuropretrain.training.checkpoints import (
 )
 from napari_neuropretrain.training.cost import Cost, MeasureCost
 from napari_neuropretrain.training.distributed import Processes
+from napari_neuropretrain.training.fit_words import (
+    say_resumed,
+    say_smaller,
+    too_large,
+    warn_of_norms,
+)
 from napari_neuropretrain.training.memory import (
     Pace,
     free_memory,
@@ -42,6 +44,7 @@ from napari_neuropretrain.training.module import LearningModule
 from napari_neuropretrain.training.quiet import quiet, settings_kept
 from napari_neuropretrain.training.resume import State, load_state, note_pace
 from napari_neuropretrain.training.speed import Precision
+from napari_neuropretrain.training.trainer import make_trainer
 from napari_neuropretrain.weights.model_file import load_tensors
 
 
@@ -183,15 +186,14 @@ def fit(
     held = HeldReport(reporter.report)
     folder, report, reporter.report = settings.checkpoints, held, held
     pace, start = settings.pace, load_state(folder, report) or first_state(module)
-    if settings.processes.ranks.world > 1:
-        _warn_of_norms(module, settings, report)
+    warn_of_norms(module.network, settings.processes, report)
     if "optimiser" in start:
-        _say_resumed(start, settings, report)
+        say_resumed(start, settings.epochs, folder, report)
     while True:
         keep = _restore(module, start, settings, reporter)
         if start["done"] or _fits(module, loaders, pace, settings, keep, reporter):
             break
-        _say_smaller(pace, report)
+        say_smaller(pace, report)
         free_memory(module.network)
         pace = pace.halved()
         note_pace(folder, pace)
@@ -237,8 +239,8 @@ def _fits(
         least = smallest_batch(module.network)
         if not is_out_of_memory(error) or pace.batch_size <= least:
             raise
-        if settings.processes.ranks.world > 1:
-            raise NeuropretrainError(_too_large(pace, settings)) from error
+        if (world := settings.processes.ranks.world) > 1:
+            raise NeuropretrainError(too_large(pace, world)) from error
         # The traceback holds the tensors of the step: leave the clause before more.
         return False
     return True
@@ -255,77 +257,49 @@ def _train(
     batches, known = loaders.train.batch_sampler, loaders.validation.batch_sampler
     if not isinstance(batches, EpochBatches) or not isinstance(known, EpochBatches):
         raise TypeError("the loaders need an EpochBatches as their batch sampler")
-    if not isinstance(batches.order, EpochOrder):
-        raise TypeError("the training loader needs an EpochOrder as its order")
     start = keep.start
     batches.begin(module.first_epoch, start.get("position", 0))
     module.validation_shares = known.shares()
-    callbacks: list[lightning.Callback] = [
-        BeginEpoch(batches, batches.order.seed, start),
-        keep.cost,
-        keep.average,
-        SettleStatistics(loaders.sample),
-        keep.best,
-        keep,
-    ]
-    if settings.processes.leads:
-        callbacks.append(reporter)
-    held = cast(HeldReport, reporter.report)
-    callbacks.append(KeepWithin(keep, held, settings.checkpoint_minutes))
+    callbacks = _callbacks(loaders, batches, settings, keep, reporter)
     with quiet(), settings_kept():
-        epochs = settings.epochs - module.first_epoch
-        trainer = _trainer(callbacks, epochs, pace.accumulate, settings, start)
+        trainer = make_trainer(
+            callbacks,
+            settings.processes,
+            precision=settings.precision,
+            accumulate_grad_batches=pace.accumulate,
+            gradient_clip_val=settings.clip or None,
+            max_epochs=settings.epochs - module.first_epoch,
+            # An epoch that begins in the middle has fewer batches than the next one.
+            reload_dataloaders_every_n_epochs=1 if start.get("position") else 0,
+        )
         try:
             trainer.fit(module, loaders.train, loaders.validation)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise Cancelled("Stopped from outside (Ctrl-C).") from None
 
 
-def _trainer(
-    callbacks: list[lightning.Callback],
-    epochs: int,
-    accumulate: int,
+def _callbacks(
+    loaders: Loaders,
+    batches: EpochBatches,
     settings: FitSettings,
-    start: State,
-) -> lightning.Trainer:
-    return lightning.Trainer(
-        **_places(settings.processes),
-        precision=settings.precision,
-        accumulate_grad_batches=accumulate,
-        gradient_clip_val=settings.clip or None,
-        max_epochs=epochs,
-        callbacks=callbacks,
-        # An epoch that begins in the middle has fewer batches than the next one.
-        reload_dataloaders_every_n_epochs=1 if start.get("position") else 0,
-        # 3D pooling has no deterministic backward on CUDA; elsewhere all is exact.
-        deterministic="warn",
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-
-
-def _places(processes: Processes) -> dict[str, Any]:
-    """Return what Lightning must know of devices and processes."""
-    device, ranks = processes.device, processes.ranks
-    if ranks.world == 1:
-        index = [device.index or 0] if device.type == "cuda" else 1
-        return {"accelerator": device.type, "devices": index}
-    # A strategy may let parts learn later, and methods leave parts unused.
-    strategy = DDPStrategy(
-        cluster_environment=LightningEnvironment(), find_unused_parameters=True
-    )
-    return {
-        "accelerator": device.type,
-        "devices": ranks.devices,
-        "num_nodes": ranks.nodes,
-        "strategy": strategy,
-        "use_distributed_sampler": False,
-        # torch has none for CPUs.
-        "sync_batchnorm": device.type == "cuda",
-    }
+    keep: KeepState,
+    reporter: ReportProgress,
+) -> list[lightning.Callback]:
+    """Return what happens beside the training, in this order."""
+    if not isinstance(batches.order, EpochOrder):
+        raise TypeError("the training loader needs an EpochOrder as its order")
+    return [
+        BeginEpoch(batches, batches.order.seed, keep.start),
+        keep.cost,
+        keep.average,
+        SettleStatistics(loaders.sample),
+        keep.best,
+        keep,
+        *([reporter] if settings.processes.leads else []),
+        KeepWithin(
+            keep, cast(HeldReport, reporter.report), settings.checkpoint_minutes
+        ),
+    ]
 
 
 def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
@@ -343,52 +317,3 @@ def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
         load_tensors(module.network, weights, str(best.weights))
     cost = keep.cost.cost()
     return Fit(best.epoch, keep.finished, best.validation_loss, pace, cost)
-
-
-def _say_resumed(start: State, settings: FitSettings, report: Report) -> None:
-    message = f"Going on after epoch {start['epoch']} of {settings.epochs}"
-    if step := start.get("step", 0):
-        message = f"Going on in epoch {start['epoch'] + 1} of {settings.epochs}, "
-        message += f"after step {step}"
-    if start["done"]:
-        message = f"The training is finished already (epoch {start['epoch']})"
-    folder = settings.checkpoints
-    report(Progress("warning", f"{message}: found in '{folder}'."))
-
-
-def _warn_of_norms(
-    module: LearningModule, settings: FitSettings, report: Report
-) -> None:
-    """Say that batch normalisation is not joined on CPUs."""
-    kinds = nn.modules.batchnorm._BatchNorm
-    normed = any(isinstance(one, kinds) for one in module.network.modules())
-    if normed and settings.processes.device.type == "cpu":
-        message = (
-            "On CPUs each process normalises its own part of a batch: the result is "
-            "not that of one process. On GPUs the statistics are of the whole batch."
-        )
-        report(Progress("warning", message))
-
-
-def _say_smaller(pace: Pace, report: Report) -> None:
-    half = pace.halved()
-    report(
-        Progress(
-            "warning",
-            f"Out of memory with {pace.batch_size} volumes per step: going on with "
-            f"{half.batch_size}, and {half.accumulate} steps per update of the "
-            f"weights. What was done since the last checkpoint is done again.",
-            values={"batch_size": half.batch_size, "accumulate": half.accumulate},
-        )
-    )
-
-
-def _too_large(pace: Pace, settings: FitSettings) -> str:
-    world, half = settings.processes.ranks.world, pace.halved()
-    return (
-        f"Out of memory: a batch of {pace.batch_size} volumes is "
-        f"{-(-pace.batch_size // world)} for each of {world} devices. Give "
-        f"batch_size {half.batch_size} and accumulate {half.accumulate}, turn on "
-        "checkpointing, or take more devices. (Only a training on one device halves "
-        "the batch by itself.)"
-    )
