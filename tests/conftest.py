@@ -152,3 +152,29 @@ def six_participants(tmp_path: Path) -> Path:
         save_random_scan(root / f"{name}/anat/{name}_T1w.nii.gz", seed=number)
     save_table(root / "participants.tsv", rows)
     return root
+
+
+_CENTRES = {4: (0.12, 0.1, 0.1), 5: (0.4, -0.15, -0.35), 17: (0.33, -0.15, -0.2)}
+_CENTRES |= {18: (0.33, 0.1, -0.2), 11: (0.3, 0.3, 0.1), 12: (0.45, 0.2, 0.05)}
+_OTHER_SIDE = {4: 43, 5: 44, 17: 53, 18: 54, 11: 50, 12: 51}
+
+
+@pytest.fixture(scope="session")
+def toy_label_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One label map of 72^3: white matter in grey, and round structures."""
+    root = tmp_path_factory.mktemp("labels")
+    ticks = (np.arange(72) - 35.5) / 34
+    grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"))
+    radius = np.sqrt((grid**2).sum(0))
+    labels = np.where(radius < 1, 516, 0)
+    labels[radius < 0.95] = 24
+    labels[radius < 0.92] = 3
+    labels[radius < 0.75] = 2
+    for label, centre in _CENTRES.items():
+        for side, number in ((1, label), (-1, _OTHER_SIDE[label])):
+            middle = np.array([side * centre[0], *centre[1:]])
+            away = np.sqrt(((grid - middle[:, None, None, None]) ** 2).sum(0))
+            labels[away < 0.11] = number
+    image = nib.Nifti1Image(labels.astype(np.int16), np.diag([2.0, 2, 2, 1]))
+    nib.save(image, root / "brain.nii.gz")
+    return root

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -18,30 +17,11 @@ from napari_neuropretrain.synthesis.label_source import LabelMapsSource
 from napari_neuropretrain.synthesis.source import VolumeSource
 
 SHAPE = (48, 56, 48)
-CENTRES = {4: (0.12, 0.1, 0.1), 5: (0.4, -0.15, -0.35), 17: (0.33, -0.15, -0.2)}
-CENTRES |= {18: (0.33, 0.1, -0.2), 11: (0.3, 0.3, 0.1), 12: (0.45, 0.2, 0.05)}
-OTHER_SIDE = {4: 43, 5: 44, 17: 53, 18: 54, 11: 50, 12: 51}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One brain of 72^3: white matter in grey, and round structures."""
-    root = tmp_path_factory.mktemp("labels")
-    ticks = (np.arange(72) - 35.5) / 34
-    grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"))
-    radius = np.sqrt((grid**2).sum(0))
-    labels = np.where(radius < 1, 516, 0)
-    labels[radius < 0.95] = 24
-    labels[radius < 0.92] = 3
-    labels[radius < 0.75] = 2
-    for label, centre in CENTRES.items():
-        for side, number in ((1, label), (-1, OTHER_SIDE[label])):
-            middle = np.array([side * centre[0], *centre[1:]])
-            away = np.sqrt(((grid - middle[:, None, None, None]) ** 2).sum(0))
-            labels[away < 0.11] = number
-    image = nib.Nifti1Image(labels.astype(np.int16), np.diag([2.0, 2, 2, 1]))
-    nib.save(image, root / "brain.nii.gz")
-    return root
+@pytest.fixture
+def folder(toy_label_maps: Path) -> Path:
+    return toy_label_maps
 
 
 def opened(folder: Path, **changes: float | str) -> LabelMapsSource:
