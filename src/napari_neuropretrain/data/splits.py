@@ -77,14 +77,19 @@ def fold_participants(
 
     Parameters and errors are those of `split_participants`.
     """
+    start = 0
 
     def sizes(count: int, name: str) -> list[int]:
+        nonlocal start
         if count < folds:
             raise CohortError(
                 f"There are {count} participants{name}, but {folds} folds need at "
                 f"least {folds}. Take fewer folds."
             )
-        return [count // folds + (fold < count % folds) for fold in range(folds)]
+        # The folds that get one more of this class are not those of the last one.
+        more = {(start + extra) % folds for extra in range(count % folds)}
+        start += count % folds
+        return [count // folds + (fold in more) for fold in range(folds)]
 
     used = [scan for scan in scans if labels is None or scan.key in labels]
     index = _deal(used, labels, sizes, seed, same_person or {})

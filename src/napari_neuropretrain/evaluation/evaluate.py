@@ -150,6 +150,6 @@ def _verdicts(
 
 
 def _summary(judged: Sequence[Judged]) -> str:
-    models = len({one.given.model for one in judged})
-    cohorts = len({one.given.cohort for one in judged})
-    return f"Judged {models} models on {cohorts} cohorts."
+    models = sorted({one.given.model for one in judged})
+    cohorts = sorted({one.given.cohort for one in judged})
+    return f"Judged {', '.join(models)} on {', '.join(cohorts)}."
