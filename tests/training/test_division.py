@@ -15,8 +15,14 @@ from napari_neuropretrain.data.cohort import Scan
 from napari_neuropretrain.data.split_files import write_folds, write_splits
 from napari_neuropretrain.data.splits import Part
 from napari_neuropretrain.errors import ConfigError, LeakageError
-from napari_neuropretrain.progress import Progress
+from napari_neuropretrain.evaluation import linear_models
+from napari_neuropretrain.evaluation.linear_models import predict_linearly
+from napari_neuropretrain.evaluation.metrics import roc_auc
+from napari_neuropretrain.evaluation.permutation import area_p
+from napari_neuropretrain.progress import Progress, silent
+from napari_neuropretrain.training.baselines import cell_means
 from napari_neuropretrain.training.division import shuffle_labels
+from napari_neuropretrain.training.results import judge_self_test
 from napari_neuropretrain.training.study import Study, gather_study
 from napari_neuropretrain.training.task import Task
 
@@ -132,3 +138,41 @@ def test_labels_are_shuffled_by_participant_within_the_parts() -> None:
 def test_the_fold_needs_a_file(derivatives: Path) -> None:
     with pytest.raises(ConfigError, match="Give the file with --splits"):
         gather(derivatives, [], fold=2)
+
+
+def learned_area(study: Study, leak: bool) -> tuple[list[float], list[float]]:
+    """Learn linearly from the training part, or from everyone; return the test."""
+    scans = study.volumes.scans
+    labels = np.array([study.labels[scan.key] for scan in scans])
+    test = np.array([study.parts[scan.key] == "test" for scan in scans])
+    values = predict_linearly(
+        cell_means(study, silent), labels, PEOPLE, ~test | leak, "binary"
+    )
+    return values[test].tolist(), labels[test].tolist()
+
+
+@pytest.mark.parametrize("leak", [False, True], ids=["honest", "leak"])
+def test_shuffled_labels_are_at_chance_unless_the_test_leaks(
+    derivatives: Path, leak: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The self-test finds a training that has seen the test part, and no other."""
+    monkeypatch.setattr(linear_models, "_PENALTIES", np.array([1e-3]))
+    areas: dict[bool, list[float]] = {False: [], True: []}
+    pooled: tuple[list[float], list[float]] = ([], [])
+    for seed in range(4):
+        for shuffled in areas:
+            changes = {"seed": seed, "shuffle_labels": shuffled, "test_fraction": 0.4}
+            study = gather(derivatives, [], find_repeats=False, **changes)
+            values, labels = learned_area(study, leak)
+            areas[shuffled].append(roc_auc(values, labels))
+            if shuffled:
+                pooled = (pooled[0] + values, pooled[1] + labels)
+    assert np.mean(areas[False]) > 0.95
+    said: list[Progress] = []
+    p = area_p(*pooled, np.arange(len(pooled[0])), 2000, seed=0)
+    message = judge_self_test({"p_chance": p}, said.append)
+    if leak:
+        assert "leaks into the training" in message
+    else:
+        assert "as it must" in message
+        assert 0.25 < np.mean(areas[True]) < 0.75
