@@ -72,6 +72,11 @@ def test_twice_the_volumes_take_twice_the_time(told: list[Estimate]) -> None:
     assert scaled["epoch_s"] == pytest.approx((5.0 * 0.85, 9.0 * 1.15))
     # The maps double, the 1600 bytes of the parameters do not.
     assert scaled["memory_mib"] == (1_000_000 + 1600 + 2 * (2_000_000 - 1600)) // 2**20
+    # Two devices have 2 volumes each, of both batches, and 1 of the validation.
+    probe._config = config.replace(devices=2)
+    scaled = probe._scaled(tried, found, base=1_000_000, kept=0)
+    assert scaled["epoch_s"] == pytest.approx((2.9 * 0.85, 4.9 * 1.15))
+    assert scaled["memory_mib"] == 3_000_000 // 2**20
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,16 @@ class Probe:
         self._config, self._device, self._precision = config, device, precision
         self._module, self._plan = module, module.plan
 
+    @property
+    def _world(self) -> int:
+        """Processes, which divide each batch and the validation."""
+        return self._config.devices * self._config.nodes
+
+    @property
+    def _wanted(self) -> int:
+        """Volumes of a batch that one process has."""
+        return math.ceil(self._config.batch_size / self._world)
+
     def steps(self, found: Estimate) -> Iterator[dict[str, Any]]:
         """Try a small batch, then the one asked for; say what is known after each.
 
@@ -103,7 +113,10 @@ class Probe:
         self._module.to(self._device)
         # All that ever learns: the slowest epochs of a gradual unfreezing.
         self._plan.begin(self._plan.last_start)
-        wanted = self._config.batch_size
+        if self._world > 1:
+            note = f"Tried on one of {self._world} devices: what they exchange is left"
+            yield {"warnings": (f"{note} out of the time.",)}
+        wanted = self._wanted
         for batch_size in sorted({min(2, wanted), wanted}):
             try:
                 tried = self._try(batch_size, found, began)
@@ -177,11 +190,13 @@ class Probe:
         self, tried: Tried, found: Estimate, base: int, kept: int
     ) -> dict[str, Any]:
         """Scale what was tried to an epoch of the cohort."""
-        wanted = self._config.batch_size
+        wanted = self._wanted
         train, validation = (found.scans.get(p, 0) for p in ("train", "validation"))
         # Each batch takes its time, be it the last and smaller one.
-        steps = math.ceil(train / wanted) * wanted / tried.batch_size
-        looks = (validation + min(train, STATISTICS_VOLUMES)) * tried.look_s
+        batches = math.ceil(train / self._config.batch_size)
+        steps = batches * wanted / tried.batch_size
+        seen = math.ceil(validation / self._world) + min(train, STATISTICS_VOLUMES)
+        looks = seen * tried.look_s
         low, high = (steps * one + looks for one in tried.step_s)
         memory = self._forecast(tried, wanted, base) + kept
         return {
