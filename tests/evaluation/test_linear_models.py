@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
+from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.evaluation import linear_models
-from napari_neuropretrain.evaluation.linear_models import predict_linearly
+from napari_neuropretrain.evaluation.linear_models import LinearModel, fit_linearly
+from napari_neuropretrain.evaluation.predictions import Kind
+
+
+def predict_linearly(
+    x: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    who: ArrayLike,
+    train: NDArray[np.bool_],
+    kind: Kind,
+) -> NDArray[np.float64]:
+    """Learn from some scans, and predict all."""
+    people = np.asarray(who)[train]
+    return fit_linearly(x[train], labels[train], people, kind).predict(x)
+
+
+def test_a_model_survives_its_file(tmp_path: Path) -> None:
+    x, hidden, train = sample(2)
+    model = fit_linearly(x[train], hidden[train], np.arange(80), "regression")
+    model.save(tmp_path / "model.npz")
+    again = LinearModel.load(tmp_path / "model.npz")
+    assert again.predict(x).tolist() == model.predict(x).tolist()
+    assert again.kind == "regression"
+    (tmp_path / "model.npz").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="Cannot read the linear model"):
+        LinearModel.load(tmp_path / "model.npz")
 
 
 def sample(seed: int, count: int = 120, features: int = 400):  # type: ignore[no-untyped-def]

@@ -16,11 +16,10 @@ from napari_neuropretrain.data.split_files import write_folds, write_splits
 from napari_neuropretrain.data.splits import Part
 from napari_neuropretrain.errors import ConfigError, LeakageError
 from napari_neuropretrain.evaluation import linear_models
-from napari_neuropretrain.evaluation.linear_models import predict_linearly
 from napari_neuropretrain.evaluation.metrics import roc_auc
 from napari_neuropretrain.evaluation.permutation import area_p
 from napari_neuropretrain.progress import Progress, silent
-from napari_neuropretrain.training.baselines import cell_means
+from napari_neuropretrain.training.baselines import voxel_features
 from napari_neuropretrain.training.division import shuffle_labels
 from napari_neuropretrain.training.results import judge_self_test
 from napari_neuropretrain.training.study import Study, gather_study
@@ -145,9 +144,10 @@ def learned_area(study: Study, leak: bool) -> tuple[list[float], list[float]]:
     scans = study.volumes.scans
     labels = np.array([study.labels[scan.key] for scan in scans])
     test = np.array([study.parts[scan.key] == "test" for scan in scans])
-    values = predict_linearly(
-        cell_means(study, silent), labels, PEOPLE, ~test | leak, "binary"
-    )
+    features, used = voxel_features(study, silent), ~test | leak
+    people = np.array(PEOPLE)[used]
+    model = linear_models.fit_linearly(features[used], labels[used], people, "binary")
+    values = model.predict(features)
     return values[test].tolist(), labels[test].tolist()
 
 

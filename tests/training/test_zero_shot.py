@@ -76,7 +76,9 @@ def test_another_cohort_is_tested_as_it_is(
     found = metrics["models"]["ours"]
     assert set(found) == {"test", "elsewhere"}
     beside = metrics["models"]["ours/logistic_voxels"]
-    assert set(beside) == {"test"}
+    assert set(beside) == {"test", "elsewhere"}
+    assert beside["elsewhere"]["threshold"] == beside["test"]["threshold"]
+    assert beside["elsewhere"]["roc_auc"] > 0.9
     expected = card_of(ad_run).metrics["baselines"]["logistic_voxels"]
     assert beside["test"]["brier"] == pytest.approx(expected["brier"], abs=1e-5)
     pairs = {(one["one"], one["other"]) for one in metrics["comparisons"]}

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
+from napari_neuropretrain.data.cells import cell_means
+
 LEAST_CORRELATION = 0.6
 """Of two fingerprints of one person. Between 141 people of one scanner the highest
 was 0.44; repeats that we made of them had 0.80 (turned by a degree, with noise, a
@@ -17,7 +19,6 @@ LEAST_DEVIATIONS = 8.0
 """How far a pair must stand out from each scan's other pairs, in robust standard
 deviations of Fisher's z; keeps cohorts of look-alikes from being taken for one."""
 _FEW = 10
-_CELL_MM = 8.0
 _SMOOTHING_CELLS = 2.0
 _BLOCK = 1024
 
@@ -49,23 +50,14 @@ def fingerprint(image: ArrayLike, spacing_mm: float = 2.0) -> NDArray[np.float32
     numpy.ndarray
         float32 (cells,); 0 outside the brain.
     """
-    edge = max(1, round(_CELL_MM / spacing_mm))
     voxels = np.asarray(image, dtype=np.float32)
-    cells = _mean_of_cells(voxels, edge)
-    share = _mean_of_cells((voxels != 0).astype(np.float32), edge)
+    cells = cell_means(voxels, spacing_mm)
+    share = cell_means(voxels != 0, spacing_mm)
     around = gaussian_filter(cells, _SMOOTHING_CELLS)
     around /= np.maximum(gaussian_filter(share, _SMOOTHING_CELLS), 1e-3)
     left = np.where(share > 0.5, cells - around * share, 0)
     found: NDArray[np.float32] = left.astype(np.float32).reshape(-1)
     return found
-
-
-def _mean_of_cells(voxels: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
-    x, y, z = (size // edge for size in voxels.shape)
-    whole = voxels[: x * edge, : y * edge, : z * edge]
-    split = whole.reshape(x, edge, y, edge, z, edge)
-    means: NDArray[np.float32] = split.mean(axis=(1, 3, 5))
-    return means
 
 
 def find_repeats(

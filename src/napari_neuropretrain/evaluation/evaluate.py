@@ -21,7 +21,7 @@ from napari_neuropretrain.evaluation.model_source import (
 )
 from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.evaluation.tables import Judged, write_tables
-from napari_neuropretrain.evaluation.zero_shot import predict_cohort
+from napari_neuropretrain.evaluation.zero_shot import can_predict, predict_cohort
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 
 
@@ -86,8 +86,7 @@ def _gather(
     given = [one for one in given if one.labels.size]
     failures: list[Failure] = []
     for path in config.cohorts:
-        # A baseline of a run has been kept as predictions only.
-        for model in (one for one in models if not one.beside):
+        for model in (one for one in models if can_predict(one)):
             found, lost = predict_cohort(model, path, config, report)
             given.append(found)
             failures += [one for one in lost if one not in failures]

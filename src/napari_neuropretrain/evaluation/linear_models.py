@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 
+from napari_neuropretrain.config.base import write_bytes
+from napari_neuropretrain.errors import CheckpointError
 from napari_neuropretrain.evaluation.predictions import Kind
 
 _FOLDS = 5
@@ -16,68 +22,120 @@ _MOST_COMPONENTS = 1000
 _PENALTIES = np.logspace(-5, 3, 17)
 
 
-def predict_linearly(
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """A fitted model: features less their mean, times weights, plus an intercept.
+
+    Parameters
+    ----------
+    mean, weights
+        (F,) float32.
+    intercept
+        In the unit of the label, or of the logit.
+    kind
+        Whether the sum is a value, or the logit of a probability.
+    """
+
+    mean: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    intercept: float
+    kind: Kind
+
+    def predict(self, features: ArrayLike) -> NDArray[np.float64]:
+        """Return values, or probabilities of the positive group, of (N, F)."""
+        given = np.asarray(features, np.float32)
+        found = ((given - self.mean) @ self.weights).astype(float) + self.intercept
+        return np.asarray(expit(found) if self.kind == "binary" else found)
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` file, whole or not at all."""
+        stream = io.BytesIO()
+        np.savez(
+            stream,
+            mean=self.mean,
+            weights=self.weights,
+            intercept=self.intercept,
+            kind=self.kind,
+        )
+        write_bytes(path, stream.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> LinearModel:
+        """Read what `save` wrote; nothing in it is executed.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing or is none of these.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                kind: Kind = (
+                    "binary" if str(found["kind"]) == "binary" else "regression"
+                )
+                intercept = float(found["intercept"])
+                return cls(found["mean"], found["weights"], intercept, kind)
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"Cannot read the linear model '{path}': {error}"
+            ) from None
+
+
+def fit_linearly(
     features: ArrayLike,
     labels: ArrayLike,
     participants: ArrayLike,
-    train: ArrayLike,
     kind: Kind,
-) -> NDArray[np.float64]:
-    """Fit a penalised linear model to the training scans, and predict all.
+) -> LinearModel:
+    """Fit a penalised linear model.
 
-    Features are standardised by the training scans, those of small deviation by the
-    median one. The penalty is chosen among 17
-    by five folds of the training participants: by absolute error, or by log loss.
+    Features are standardised, those of small deviation by the median one. The penalty
+    is chosen among 17 by five folds of the participants: by absolute error, or by
+    log loss.
 
     Parameters
     ----------
     features
-        (N, F), any number of them.
+        (N, F) of the training scans, any number of them.
     labels
         (N,); 1 and 0 for groups.
     participants
         (N,) who each scan is of.
-    train
-        (N,), true for the scans to learn from.
     kind
         Ridge regression for numbers, logistic regression for groups.
-
-    Returns
-    -------
-    numpy.ndarray
-        (N,) values, or probabilities of the positive group.
     """
-    chosen, label = np.asarray(train, bool), np.asarray(labels, float)
-    scores = _components(np.asarray(features, np.float32), chosen)
-    who = np.unique(np.asarray(participants)[chosen], return_inverse=True)[1]
-    search = _search(kind, label[chosen], who)
-    search.fit(scores[chosen], label[chosen], groups=who)
-    if kind == "binary":
-        return np.asarray(search.predict_proba(scores)[:, 1], float)
-    return np.asarray(search.predict(scores), float)
-
-
-def _components(
-    features: NDArray[np.float32], train: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Rotate features into the space of the training scans; nothing is lost there.
-
-    A penalty on the squared weights does not depend on the rotation, so that the
-    models are those of all features: Hastie and Tibshirani (2004), "Efficient quadratic
-    regularization for expression arrays".
-    """
-    mean, sd = features[train].mean(axis=0), features[train].std(axis=0)
+    given, label = np.asarray(features, np.float32), np.asarray(labels, float)
+    mean, sd = given.mean(axis=0), given.std(axis=0)
     varied = sd > 1e-6 * max(float(sd.max(initial=0)), 1e-12)
     # Cells that hardly vary, as those outside the brain, are not blown up.
     least = np.median(sd[varied]) if varied.any() else 1.0
-    scaled = (features[:, varied] - mean[varied]) / np.maximum(sd[varied], least)
-    scaled /= np.sqrt(max(1, int(varied.sum())))
-    inner = (scaled @ scaled[train].T).astype(float)  # (N, n)
-    values, vectors = np.linalg.eigh(inner[train])
+    scale = np.where(varied, np.maximum(sd, least), np.inf)
+    scale *= np.sqrt(max(1, int(varied.sum())))
+    scaled = (given - mean) / scale
+    scores, rotation = _components(scaled)
+    who = np.unique(np.asarray(participants), return_inverse=True)[1].reshape(-1)
+    search = _search(kind, label, who)
+    search.fit(scores, label, groups=who)
+    found = search.best_estimator_
+    weights = (rotation @ np.ravel(found.coef_)) / scale
+    intercept = float(np.ravel(found.intercept_)[0])
+    return LinearModel(mean, weights.astype(np.float32), intercept, kind)
+
+
+def _components(
+    scaled: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotate (N, F) into the space of the scans; return (N, K) and the rotation (F, K).
+
+    A penalty on the squared weights does not depend on a rotation, so that the models
+    are those of all features: Hastie and Tibshirani (2004), "Efficient quadratic
+    regularization for expression arrays".
+    """
+    values, vectors = np.linalg.eigh((scaled @ scaled.T).astype(float))
     order = np.argsort(values)[::-1][:_MOST_COMPONENTS]
     kept = order[values[order] > 1e-9 * values.max()]
-    found: NDArray[np.float64] = inner @ vectors[:, kept] / np.sqrt(values[kept])
-    return found
+    rotation = scaled.T @ (vectors[:, kept] / np.sqrt(values[kept]))
+    return scaled @ rotation, rotation
 
 
 def _search(kind: Kind, label: NDArray[np.float64], who: NDArray[np.int64]) -> Any:

@@ -45,7 +45,7 @@ class ModelSource:
     bias
         Age bias on its validation part.
     beside
-        Whether it is a baseline that came with another model.
+        Whether it is a baseline that came with another model, whose card it has.
     """
 
     name: str
@@ -104,7 +104,9 @@ def with_baselines(models: Sequence[ModelSource]) -> list[ModelSource]:
             names = [text.lower() for text in options]
             given = _predictions(rows, table, name, model.card.kind, names)
             source = _fitted(given, rows, model.card.unit)
-            found.append(ModelSource(name, source, None, table, source.bias, True))
+            found.append(
+                ModelSource(name, source, model.card, table, source.bias, True)
+            )
     return found
 
 

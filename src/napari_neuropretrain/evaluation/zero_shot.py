@@ -10,13 +10,20 @@ import numpy as np
 import torch
 
 from napari_neuropretrain.config.evaluation import EvaluateConfig
-from napari_neuropretrain.data.participants import Cohort
+from napari_neuropretrain.data.cells import cell_means
+from napari_neuropretrain.data.participants import Cohort, Scan
 from napari_neuropretrain.data.stratification import group_text, known_columns
-from napari_neuropretrain.errors import CheckpointError, CohortError, LeakageError
+from napari_neuropretrain.errors import (
+    CheckpointError,
+    CohortError,
+    ImageError,
+    LeakageError,
+)
+from napari_neuropretrain.evaluation.linear_models import LinearModel
 from napari_neuropretrain.evaluation.model_source import ModelSource
 from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.inference.predict import predict_scans
-from napari_neuropretrain.inference.prepare import prepare_cohort
+from napari_neuropretrain.inference.prepare import prepare_cohort, read_checked
 from napari_neuropretrain.progress import Failure, Progress, Report
 from napari_neuropretrain.training.labelled_cohort import read_labels
 from napari_neuropretrain.weights.ancestry import cohorts_of, seen_among
@@ -64,8 +71,7 @@ def predict_cohort(
             f"'{source.path}' is a table of predictions: it cannot be applied to "
             f"'{path}'. Give the model itself."
         )
-    torch.set_num_threads(config.threads)
-    network, card = load_model(source.path)
+    card = source.card
     # Models with other contracts need other volumes of the same scans.
     contract = hashlib.sha256(card.contract.model_dump_json().encode()).hexdigest()
     made = Path(config.output) / "preprocessed" / f"{_name(path)}-{contract[:8]}"
@@ -76,10 +82,10 @@ def predict_cohort(
     cohort = _without_seen(Cohort(kept, cohort.root, cohort.kind), card, config, report)
     message = f"Testing {source.name} on {len(cohort.scans)} scans of {path}"
     report(Progress("step", message))
-    device = find_device(config.device)
-    found, lost = predict_scans(
-        network, card, cohort, device, config.batch_size, report
-    )
+    if source.beside:
+        found, lost = _predict_linearly(source, card, cohort, report)
+    else:
+        found, lost = _predict(source, cohort, config, report)
     rows = [scan.row for scan, _ in found]
     given = Predictions(
         source.name,
@@ -93,11 +99,56 @@ def predict_cohort(
             column: np.array([group_text(row, column) for row in rows])
             for column in known_columns(rows)
         },
-        0.5 if card.threshold is None else card.threshold,
+        _threshold(source, card),
         source.bias,
         card.unit,
     )
     return given, (*cohort.problems, *labels.failures, *lost)
+
+
+def can_predict(source: ModelSource) -> bool:
+    """Whether a model can be applied to a cohort; some baselines cannot.
+
+    A table that was given as a model cannot either, but that is an error.
+    """
+    return not source.beside or _linear_file(source).is_file()
+
+
+def _linear_file(source: ModelSource) -> Path:
+    return source.path.with_name("model.npz")
+
+
+def _threshold(source: ModelSource, card: ModelCard) -> float:
+    if source.beside and source.tested is not None:
+        return source.tested.threshold
+    return 0.5 if card.threshold is None else card.threshold
+
+
+def _predict(
+    source: ModelSource, cohort: Cohort, config: EvaluateConfig, report: Report
+) -> tuple[list[tuple[Scan, float]], list[Failure]]:
+    torch.set_num_threads(config.threads)
+    network, card = load_model(source.path)
+    device = find_device(config.device)
+    return predict_scans(network, card, cohort, device, config.batch_size, report)
+
+
+def _predict_linearly(
+    source: ModelSource, card: ModelCard, cohort: Cohort, report: Report
+) -> tuple[list[tuple[Scan, float]], list[Failure]]:
+    model = LinearModel.load(_linear_file(source))
+    found: list[tuple[Scan, float]] = []
+    failures: list[Failure] = []
+    for index, scan in enumerate(cohort.scans):
+        report(Progress("step", "", index, len(cohort.scans)))
+        try:
+            image = read_checked(scan.path, card.contract).image
+        except (ImageError, CheckpointError) as error:
+            failures.append(Failure(scan.key, str(error)))
+            continue
+        cells = cell_means(image, card.contract.spacing_mm).reshape(1, -1)
+        found.append((scan, float(model.predict(cells)[0])))
+    return found, failures
 
 
 def _name(path: str) -> str:
