@@ -241,6 +241,18 @@ def test_checks_and_regions_lie_beside_the_map(tmp_path):
     assert found == pytest.approx(left, rel=1e-4)
 
 
+@pytest.mark.parametrize("method", ["integrated_gradients", "smooth_grad", "grad_cam"])
+def test_other_methods_write_the_same_files(tmp_path, method):
+    outcome = explain(make_config(tmp_path, "brain_age", method=method), silent)
+    name = Path(outcome.results["map"]).name
+    assert name == f"sub-01_space-MNI152_desc-{method.replace('_', '')}_map.nii.gz"
+    described = json.loads(Path(outcome.results["explanation"]).read_text())
+    assert (described["method"], described["unit"]) == (method, "years")
+    assert Path(outcome.results["scan_map"]).is_file()
+    assert Path(outcome.results["peaks"]).is_file()
+    assert np.abs(nib.load(outcome.results["map"]).get_fdata()).max() > 0
+
+
 def test_the_logit_is_a_target_of_its_own(tmp_path):
     config = make_config(tmp_path, target="logit")
     outcome = explain(config, silent)

@@ -11,7 +11,7 @@ from napari_neuropretrain.config.fields import Count, Device, InputPath, OutputF
 
 
 class ExplainConfig(Config):
-    """Show what a model looked at, by occlusion sensitivity."""
+    """Show what a model looked at: by occlusion, gradients or attention."""
 
     model: InputPath
     """A model file (.safetensors) or the run folder of a fine-tuning."""
@@ -19,6 +19,15 @@ class ExplainConfig(Config):
     """One raw or preprocessed scan."""
     output: OutputFolder
     """Folder for the maps."""
+    method: Literal[
+        "occlusion",
+        "integrated_gradients",
+        "smooth_grad",
+        "grad_cam",
+        "attention_rollout",
+    ] = "occlusion"
+    """How: by hiding places, or from gradients (every network), activations (CNNs)
+    or attention (ViT, NiT)."""
     target: Literal["prediction", "logit"] = "prediction"
     """What changes: the prediction (probability, years), or the logit behind it."""
     patch: Annotated[int, Field(ge=1, le=64)] = 8

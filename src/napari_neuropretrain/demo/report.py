@@ -11,7 +11,7 @@ from napari_neuropretrain import __version__
 from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.demo.figures import draw_mosaic, draw_occlusion, draw_training
 from napari_neuropretrain.demo.findings import Findings, preprocessed_path
-from napari_neuropretrain.explanation.explain import SCAN_MAP
+from napari_neuropretrain.explanation.output import SCAN_MAP
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
 
 STYLE = """

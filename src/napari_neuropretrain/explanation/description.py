@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from napari_neuropretrain.config.explaining import ExplainConfig
+from napari_neuropretrain.explanation import attributions
 from napari_neuropretrain.explanation.occlusion import OcclusionResult
 from napari_neuropretrain.explanation.regions import (
     STRONGEST_SHARE,
@@ -38,13 +39,15 @@ def describe(
     spacing = card.contract.spacing_mm
     return {
         "prediction": result.reference,
-        "unit": card.unit if config.target == "prediction" else "logit",
+        "method": config.method,
+        "prediction_unit": output_unit(config, card),
+        "unit": unit_of(config, card),
         "target": target_of(card),
         "threshold": card.threshold,
         "patch_mm": config.patch * spacing,
         "stride_mm": config.stride * spacing,
         "baseline": config.baseline,
-        "rule": RULE.format(RULES[config.combine]),
+        "rule": rule_of(config),
         "positions": result.positions,
         "skipped_positions": result.skipped,
         "computed_positions": result.computed,
@@ -61,6 +64,25 @@ def describe(
         "model": str(config.model),
         "model_sha256": card.sha256,
     }
+
+
+def unit_of(config: ExplainConfig, card: ModelCard) -> str:
+    """Return the unit of the map."""
+    if config.method == "attention_rollout":
+        return "share of attention"
+    return output_unit(config, card)
+
+
+def output_unit(config: ExplainConfig, card: ModelCard) -> str:
+    """Return the unit of what the model says."""
+    return card.unit if config.target == "prediction" else "logit"
+
+
+def rule_of(config: ExplainConfig) -> str:
+    """Say what a voxel of the map means."""
+    if config.method == "occlusion":
+        return RULE.format(RULES[config.combine])
+    return attributions.RULES[config.method]
 
 
 def strongest_peaks(result: OcclusionResult, derivative: Derivative) -> list[Peak]:
@@ -80,10 +102,13 @@ def target_of(card: ModelCard) -> str:
 def sentence(described: dict[str, Any]) -> str:
     """Say in two sentences what was found."""
     unit, peak = described["unit"], described["peak_positive"]
-    first = f"{described['target']}: {described['prediction']:.3g} {unit}."
+    said = f"{described['prediction']:.3g} {described['prediction_unit']}"
+    first = f"{described['target']}: {said}."
     if peak is None:
         return f"{first} None of the strongest places lowers it when hidden."
     place = ", ".join(f"{peak[axis]:.0f}" for axis in ("x_mm", "y_mm", "z_mm"))
+    if described["method"] != "occlusion":
+        return f"{first} The strongest place is around MNI ({place}) mm."
     return (
         f"{first} Hiding the place around MNI ({place}) mm lowers it most, by "
         f"{peak['value']:.3g} {unit}."

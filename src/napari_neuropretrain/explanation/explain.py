@@ -3,61 +3,45 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.data.participants import Scan, read_cohort
-from napari_neuropretrain.data.volumes import read_volume, write_image
+from napari_neuropretrain.data.volumes import write_image
 from napari_neuropretrain.errors import (
     Cancelled,
     CohortError,
     ConfigError,
-    ImageError,
 )
 from napari_neuropretrain.explanation.adaptive import Refinement
+from napari_neuropretrain.explanation.attributions import attribution_map
+from napari_neuropretrain.explanation.baselines import hide_all
 from napari_neuropretrain.explanation.checking import Checked, run_checks
-from napari_neuropretrain.explanation.description import (
-    describe,
-    sentence,
-    strongest_peaks,
-)
 from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.occlusion import (
     Manner,
     OcclusionResult,
     occlusion_map,
 )
-from napari_neuropretrain.explanation.region_table import (
-    RegionRow,
-    open_regions,
-    region_rows,
-    regions_table,
+from napari_neuropretrain.explanation.output import (
+    RANDOM_MAP,
+    TEMPLATE_MAP,
+    Subject,
+    path_of,
+    write_explanation,
 )
-from napari_neuropretrain.explanation.regions import peaks_table
 from napari_neuropretrain.inference.predict import output_reader
 from napari_neuropretrain.inference.prepare import prepare_scan
 from napari_neuropretrain.preprocessing.derivatives import Derivative
-from napari_neuropretrain.preprocessing.resampling import map_to_scan
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
-
-TEMPLATE_MAP = "_space-MNI152_desc-occlusion_map.nii.gz"
-SCAN_MAP = "_space-T1w_desc-occlusion_map.nii.gz"
-EXPLANATION = "_explanation.json"
-PEAKS = "_peaks.tsv"
-REGIONS = "_regions.tsv"
-RANDOM_MAP = "_space-MNI152_desc-randomised_map.nii.gz"
 
 
 def explain(config: ExplainConfig, report: Report) -> Outcome:
@@ -79,14 +63,18 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
         scan.path, card.contract, made, report, config.threads
     )
     source = scan.path if raw else _source(derivative)
-    subject = _Subject(config, card, scan, derivative, source, preprocessed, began)
-    preview = _Preview(config.output / f"{scan.key}{TEMPLATE_MAP}", derivative, report)
+    subject = Subject(config, card, scan, derivative, source, preprocessed, began)
+    preview = _Preview(path_of(config, scan, TEMPLATE_MAP), derivative, report)
+    if config.method != "occlusion":
+        return write_explanation(
+            subject, _attribute(config, network, card, derivative), report
+        )
     try:
         result, made_of = _occlude(config, network, card, derivative, report, preview)
     except Cancelled:
         if preview.last is not None:
             with contextlib.suppress(Cancelled):
-                _write(subject, preview.last, report)
+                write_explanation(subject, preview.last, report)
         raise
     checks: dict[str, Any] | None = None
     if config.checks:
@@ -97,20 +85,7 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
         write_image(beside, random, derivative.affine)
         for doubt in checks["doubts"]:
             report(Progress("warning", doubt))
-    return _write(subject, result, report, checks)
-
-
-@dataclass(frozen=True, eq=False)
-class _Subject:
-    """Whose map it is."""
-
-    config: ExplainConfig
-    card: ModelCard
-    scan: Scan
-    derivative: Derivative
-    source: Path | None
-    preprocessed: Path
-    began: float
+    return write_explanation(subject, result, report, checks)
 
 
 class _Preview:
@@ -124,45 +99,6 @@ class _Preview:
         self.last = partial
         write_image(self._path, partial.map, self._affine)
         self._report(Progress("step", values={"preview": str(self._path)}))
-
-
-def _write(
-    subject: _Subject,
-    result: OcclusionResult,
-    report: Report,
-    checks: dict[str, Any] | None = None,
-) -> Outcome:
-    """Write maps and tables, complete or not."""
-    config, scan, derivative = subject.config, subject.scan, subject.derivative
-    source = subject.source
-    paths = _write_maps(config.output, scan, derivative, result.map, source, report)
-    described = describe(config, subject.card, derivative, result) | {
-        "scan": {"key": scan.key, "path": str(source or scan.path)},
-        "seconds": round(time.monotonic() - subject.began, 1),
-        "checks": checks,
-    }
-    paths["explanation"] = config.output / f"{scan.key}{EXPLANATION}"
-    write_text(paths["explanation"], json.dumps(described, indent=2) + "\n")
-    paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
-    write_text(paths["peaks"], peaks_table(strongest_peaks(result, derivative)))
-    if config.regions:
-        paths["regions"] = config.output / f"{scan.key}{REGIONS}"
-        rows = _regions(config, derivative, result)
-        write_text(paths["regions"], regions_table(rows))
-    _announce(report, paths, source, subject.preprocessed, described)
-    results = {name: str(path) for name, path in paths.items()}
-    return Outcome(sentence(described), results=results)
-
-
-def _regions(
-    config: ExplainConfig, derivative: Derivative, result: OcclusionResult
-) -> list[RegionRow]:
-    labels, names = open_regions(
-        Path(config.regions), derivative.affine, result.map.shape
-    )
-    return region_rows(
-        result.map, derivative.brain_mask, derivative.affine, labels, names
-    )
 
 
 def predictor(
@@ -245,68 +181,24 @@ def _occlude(
     return result, made
 
 
+def _attribute(
+    config: ExplainConfig, network: nn.Module, card: ModelCard, derivative: Derivative
+) -> OcclusionResult:
+    """Return the map of a method that hides nothing."""
+    device = find_device(config.device)
+    predict = predictor(network, card, device, config.target)
+    image = torch.tensor(derivative.image, dtype=torch.float32, device=device)
+    brain = torch.tensor(derivative.brain_mask, device=device)
+    hidden = hide_all(image, brain, config.baseline, config.patch, derivative.affine)
+    method: Any = config.method
+    values = attribution_map(method, predict, image, hidden, brain)
+    with torch.inference_mode():
+        reference = float(predict(image[None, None])[0])
+    return OcclusionResult(values, reference, positions=0)
+
+
 def _source(derivative: Derivative) -> Path | None:
     """Return the scan that a preprocessed file was made from, if it is known."""
     source = derivative.json.get("Source")
     named = source.get("Path") if isinstance(source, dict) else source
     return Path(named) if named else None
-
-
-def _write_maps(
-    output: Path,
-    scan: Scan,
-    derivative: Derivative,
-    occlusion: NDArray[Any],
-    source: Path | None,
-    report: Report,
-) -> dict[str, Path]:
-    """Write the map on the template, and on the scan where the scan is there."""
-    template = output / f"{scan.key}{TEMPLATE_MAP}"
-    paths = {"map": write_image(template, occlusion, derivative.affine)}
-    try:
-        if source is None:
-            raise ImageError("Its JSON names no source.")
-        volume = read_volume(source)
-    except ImageError as error:
-        message = (
-            f"The scan that '{scan.path}' was made from cannot be read, so the map is "
-            f"written on the template only. {error}"
-        )
-        report(Progress("warning", message))
-        return paths
-    moved = map_to_scan(
-        occlusion,
-        derivative.affine,
-        derivative.transform,
-        volume.affine,
-        volume.data.shape,
-    )
-    own = output / f"{scan.key}{SCAN_MAP}"
-    native = volume.to_native(moved)
-    return paths | {"scan_map": write_image(own, native, volume.native_affine)}
-
-
-def _announce(
-    report: Report,
-    paths: dict[str, Path],
-    source: Path | None,
-    preprocessed: Path,
-    described: dict[str, Any],
-) -> None:
-    """Tell a viewer what there is to show."""
-    facts = {
-        name: described[name]
-        for name in ("unit", "target", "prediction", "strongest_threshold")
-    }
-    # One event for both maps: a viewer shows the one on the scan if it can.
-    shown = {
-        "kind": "occlusion",
-        "path": str(paths["map"]),
-        "scan_map": str(paths.get("scan_map", "")),
-        "t1": str(source or ""),
-        "template_t1": str(preprocessed),
-    }
-    message = f"Occlusion map: {paths['map'].name}"
-    report(Progress("result", message, values=shown | facts))
-    values = {"kind": "peaks", "path": str(paths["peaks"])}
-    report(Progress("result", f"Peaks: {paths['peaks'].name}", values=values))

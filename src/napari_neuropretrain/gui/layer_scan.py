@@ -19,7 +19,7 @@ from napari_neuropretrain.data.orientation import (
     to_napari,
 )
 from napari_neuropretrain.errors import ImageError
-from napari_neuropretrain.gui.reader import OCCLUSION, PREPROC, stem_of
+from napari_neuropretrain.gui.reader import MAPS, PREPROC, stem_of
 from napari_neuropretrain.gui.scan_pair import is_scan
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _check(layer: Image) -> None:
         reason = f"has {layer.ndim} axes ({shape}); a scan has three"
     elif min(layer.data.shape) < 2:
         reason = f"is a single slice ({shape})"
-    elif stem_of(Path(str(layer.metadata.get("path")))).endswith((OCCLUSION, PREPROC)):
+    elif stem_of(Path(str(layer.metadata.get("path")))).endswith((*MAPS, PREPROC)):
         reason = "was made by this plugin: it is preprocessed already"
     else:
         return

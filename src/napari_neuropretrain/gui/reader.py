@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from napari_neuropretrain.gui.layers import LayerData
 
 SUFFIXES = (".nii.gz", ".nii", ".mgh", ".mgz")
-OCCLUSION, BRAIN_MASK, PREPROC = (
+MAPS = (
     "_desc-occlusion_map",
-    "_desc-brain_mask",
-    "_space-MNI152_desc-preproc_T1w",
+    "_desc-randomised_map",
+    "_desc-integratedgradients_map",
+    "_desc-smoothgrad_map",
+    "_desc-gradcam_map",
+    "_desc-attentionrollout_map",
 )
+BRAIN_MASK, PREPROC = "_desc-brain_mask", "_space-MNI152_desc-preproc_T1w"
 
 
 def get_reader(
@@ -59,7 +63,7 @@ def read_layers(path: Path) -> list[LayerData]:
     from napari_neuropretrain.gui.overlay import symmetric_limit
 
     stem = stem_of(path)
-    if stem.endswith((OCCLUSION, BRAIN_MASK)):
+    if stem.endswith((*MAPS, BRAIN_MASK)):
         data, affine = _read_map(path)
         details = {"path": str(path), **_explanation(path)}
         if stem.endswith(BRAIN_MASK):

@@ -1,0 +1,190 @@
+"""Maps that are not made by hiding: gradients, class activations, attention.
+
+Sundararajan et al. (2017), integrated gradients; Smilkov et al. (2017), SmoothGrad;
+Selvaraju et al. (2017), Grad-CAM; Abnar and Zuidema (2020), attention rollout. The
+first two are Captum's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.explanation.hiders import Predictor
+
+Map: TypeAlias = NDArray[np.float32]
+Attribution: TypeAlias = Literal[
+    "integrated_gradients", "smooth_grad", "grad_cam", "attention_rollout"
+]
+RULES: dict[str, str] = {
+    "integrated_gradients": (
+        "Voxel: its share in the output minus the output with the whole brain hidden "
+        "(integrated gradients, 32 steps); all voxels add up to that difference."
+    ),
+    "smooth_grad": (
+        "Voxel: mean gradient over 16 copies with noise (SD 0.3), times the voxel "
+        "minus what would hide it; the change of the output to first order."
+    ),
+    "grad_cam": (
+        "Cell of the last feature map: its channels, weighted by their mean gradient; "
+        "interpolated to voxels. Both signs are kept."
+    ),
+    "attention_rollout": (
+        "Share of the attention that a patch gets from what the head reads, over all "
+        "layers; interpolated to voxels. It has no sign, and is no effect."
+    ),
+}
+_STEPS, _COPIES, _NOISE = 32, 16, 0.3
+_ABOVE = 1e-7
+
+
+def attribution_map(
+    method: Attribution,
+    predictor: Predictor,
+    image: Tensor,
+    hidden: Tensor,
+    brain: Tensor,
+) -> Map:
+    """Return a map (X, Y, Z), 0 outside the brain.
+
+    Parameters
+    ----------
+    method
+        See `RULES` for what a voxel means.
+    predictor
+        A network with outputs in their units.
+    image, hidden
+        The scan, and the scan with everything hidden, (X, Y, Z), on the device of the
+        network.
+    brain
+        Boolean (X, Y, Z).
+
+    Raises
+    ------
+    ConfigError
+        If the method does not fit the network.
+    """
+    inside = brain.to(image.device)
+    if method == "integrated_gradients":
+        values = _integrated_gradients(predictor, image, hidden)
+    elif method == "smooth_grad":
+        values = _smooth_grad(predictor, image, hidden, inside)
+    elif method == "grad_cam":
+        values = _grad_cam(predictor, image)
+    else:
+        values = _attention_rollout(predictor.network, image)
+    made: Map = (values * inside).detach().cpu().numpy().astype(np.float32)
+    return made
+
+
+def _integrated_gradients(
+    predictor: Predictor, image: Tensor, hidden: Tensor
+) -> Tensor:
+    from captum.attr import IntegratedGradients  # loads slowly
+
+    method = IntegratedGradients(predictor)
+    values: Tensor = method.attribute(
+        image[None, None],
+        hidden[None, None],
+        n_steps=_STEPS,
+        internal_batch_size=2,
+    )
+    return values[0, 0]
+
+
+def _smooth_grad(
+    predictor: Predictor, image: Tensor, hidden: Tensor, inside: Tensor
+) -> Tensor:
+    from captum.attr import NoiseTunnel, Saliency
+
+    def predict(volumes: Tensor) -> Tensor:
+        # Noise in the air would be news to the network.
+        return predictor(torch.where(inside, volumes, image))
+
+    smooth = NoiseTunnel(Saliency(predict))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        gradient: Tensor = smooth.attribute(
+            image[None, None],
+            nt_type="smoothgrad",
+            nt_samples=_COPIES,
+            nt_samples_batch_size=2,
+            stdevs=_NOISE,
+            abs=False,
+        )
+    return gradient[0, 0] * (image - hidden)
+
+
+def _grad_cam(predictor: Predictor, image: Tensor) -> Tensor:
+    network: Any = predictor.network
+    if not hasattr(network, "finish") or hasattr(network, "token_layout"):
+        raise ConfigError(
+            f"method: grad_cam needs a CNN, but this model is a "
+            f"{type(network).__name__}. Use occlusion or integrated_gradients."
+        )
+    with torch.no_grad():
+        maps = network.stage_maps(image[None, None])[-1]
+    # Above 0, where a head that starts with a ReLU has a gradient.
+    maps = (maps + _ABOVE).requires_grad_()
+    # A copy, because a head may change it in place.
+    output = predictor.read_outputs(network.finish(maps.clone()))
+    (gradient,) = torch.autograd.grad(output.sum(), maps)
+    cells = (gradient.mean(dim=(2, 3, 4), keepdim=True) * maps).sum(1, keepdim=True)
+    return _to_voxels(cells, image)
+
+
+def _attention_rollout(network: Any, image: Tensor) -> Tensor:
+    if getattr(network, "token_layout", "") != "sequence":
+        raise ConfigError(
+            f"method: attention_rollout needs a network in which every token attends "
+            f"to every other (ViT, NiT), but this model is a "
+            f"{type(network).__name__}. Use occlusion or integrated_gradients."
+        )
+    rollout: Tensor | None = None
+
+    def attend(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal rollout
+        mixed = _attention(module, inputs[0])[0]
+        # Half of each token goes past the attention, by the shortcut.
+        mixed = 0.5 * mixed + 0.5 * torch.eye(len(mixed), device=mixed.device)
+        rollout = mixed if rollout is None else mixed @ rollout
+
+    hooks = [block.attn.register_forward_pre_hook(attend) for block in network.blocks]
+    try:
+        with torch.no_grad():
+            network(image[None, None])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if rollout is None:
+        raise ConfigError("method: attention_rollout needs at least one block.")
+    x, y, z = network.grid
+    first = len(rollout) - x * y * z  # 1 if a class token comes before the patches
+    pooled = getattr(network, "pool", "class") == "mean"
+    row = rollout.mean(dim=0) if pooled else rollout[0]
+    share = row[first:] / row[first:].sum()
+    return _to_voxels(share.reshape(1, 1, x, y, z), image)
+
+
+def _attention(module: Any, tokens: Tensor) -> Tensor:
+    """Return the attention weights (B, N, N) of a layer, mean of its heads."""
+    batch, count, _ = tokens.shape
+    qkv = module.qkv(tokens).view(batch, count, 3, module.heads, -1)
+    query, key, _ = qkv.permute(2, 0, 3, 1, 4)
+    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+    weights: Tensor = scores.softmax(dim=-1).mean(dim=1)
+    return weights
+
+
+def _to_voxels(cells: Tensor, image: Tensor) -> Tensor:
+    """Interpolate (1, 1, x, y, z) to the image's voxels."""
+    fine: Tensor = functional.interpolate(
+        cells, tuple(image.shape), mode="trilinear", align_corners=False
+    )
+    return fine[0, 0]
