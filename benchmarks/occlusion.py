@@ -2,6 +2,7 @@
 
     python benchmarks/occlusion.py [--patch 12] [--stride 7] [--threads 2]
         [--model RUN --scan FILE] [--asked 0]
+    python benchmarks/occlusion.py --backbones densenet121 sfcn ...
 
 One DenseNet121 and one brain of 80x80x80 voxels; the same cubes, baseline and output
 for all. MONAI and Captum visit every position, also where there is no brain; we skip
@@ -13,6 +14,8 @@ Our times include planning, building and comparing with the whole network.
 MONAI and Captum take equally long for each position. `--asked 150` asks them about so
 many in three parts, before, between and after our maps, and counts the others as long;
 0 asks about all, once. On a machine with other work processor seconds are what counts.
+
+`--backbones` compares both of our ways, in parts and whole, on some positions for each.
 """
 
 from __future__ import annotations
@@ -35,9 +38,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_neuropretrain.config.catalog import BACKBONES
+from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.data.template import load_template
 from napari_neuropretrain.explanation.adaptive import Refinement
-from napari_neuropretrain.explanation.hiders import Predictor
+from napari_neuropretrain.explanation.hiders import (
+    CompleteHider,
+    IncrementalHider,
+    Predictor,
+)
 from napari_neuropretrain.explanation.occlusion import Manner, occlusion_map
 from napari_neuropretrain.explanation.positions import Positions
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
@@ -58,12 +66,20 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--scan", type=Path)
     parser.add_argument("--asked", type=int, default=0)
+    parser.add_argument("--backbones", nargs="*", default=[])
+    parser.add_argument("--positions", type=int, default=8)
     given = parser.parse_args()
     settle_process()
     warnings.filterwarnings("ignore", "Using a non-tuple sequence")  # MONAI's
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     image, brain = read_scan(given.scan)
+    if given.backbones:
+        print("| | whole, s | in parts, s | times faster | difference | effect |")
+        print("|---|---|---|---|---|---|")
+        for name in given.backbones:
+            print(compare_ways(name, image, brain, given))
+        return
     network = load_model(given.model)[0] if given.model else make_network(image)
     network.eval()
     patch, stride = given.patch, given.stride
@@ -145,6 +161,38 @@ def timed(make: Callable[[], Map]) -> Timed:
     wall, cpu = time.perf_counter(), time.process_time()
     made = make()
     return Timed(made, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+@torch.inference_mode()
+def compare_ways(
+    name: str, image: Tensor, brain: Tensor, given: argparse.Namespace
+) -> str:
+    """Return a line with processor seconds a position, whole and in parts."""
+    options = fit_to_shape(BACKBONES[name].options(), SHAPE)
+    network = BACKBONES[name].load()(options, 1).eval()
+    network.to(memory_format=torch.channels_last_3d)
+    hidden = torch.where(brain, 0.0, image)
+    every = list(Positions(SHAPE, given.patch, given.stride).cubes())
+    cubes = [cube for cube in every if bool(brain[cube].all())]
+    # Neighbours, as in a batch of a whole map.
+    cubes = cubes[len(cubes) // 2 :][: given.positions]
+    predict = Predictor(network, lambda outputs: outputs)
+    whole = CompleteHider(predict, image, hidden)
+    parts = IncrementalHider(predict, image, hidden)
+    reference = whole.reference()
+    found, seconds = [], []
+    for hider, size in ((whole, 4), (parts, len(cubes))):
+        hider.outputs(cubes[:1])
+        began = time.process_time()
+        batches = [cubes[i : i + size] for i in range(0, len(cubes), size)]
+        found.append(torch.cat([hider.outputs(batch) for batch in batches]))
+        seconds.append((time.process_time() - began) / len(cubes))
+    off = float((found[0] - found[1]).abs().max())
+    effect = float((found[0] - reference).abs().max())
+    return (
+        f"| {name} | {seconds[0]:.3f} | {seconds[1]:.3f} | "
+        f"{seconds[0] / seconds[1]:.1f} | {off:.1e} | {effect:.1e} |"
+    )
 
 
 class _EnoughError(Exception):
