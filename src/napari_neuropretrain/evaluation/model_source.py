@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_neuropretrain.data.stratification import group_text, known_columns
-from napari_neuropretrain.data.tables import (
-    MISSING_VALUES,
-    TABLE_SUFFIXES,
-    Row,
-    read_table,
-)
-from napari_neuropretrain.errors import CheckpointError, CohortError, ConfigError
+from napari_neuropretrain.data.tables import TABLE_SUFFIXES, Row, read_table
+from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.evaluation.age_bias import AgeBias, fit_age_bias
 from napari_neuropretrain.evaluation.metrics import youden_threshold
-from napari_neuropretrain.evaluation.predictions import Kind, Predictions
+from napari_neuropretrain.evaluation.prediction_table import (
+    NEEDED,
+    kind_of_rows,
+    part_of_rows,
+    predictions_of_rows,
+)
+from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import CARD, WEIGHTS, read_card
 
 PREDICTIONS, BASELINES = "predictions.tsv", "baselines"
-_NEEDED = ("participant_id", "label", "prediction")
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ def with_baselines(models: Sequence[ModelSource]) -> list[ModelSource]:
             rows = read_table(table)
             options = model.card.task.options.get("positive", ())
             names = [text.lower() for text in options]
-            given = _predictions(rows, table, name, model.card.kind, names)
+            given = predictions_of_rows(rows, table, name, model.card.kind, names)
             source = _fitted(given, rows, model.card.unit)
             found.append(
                 ModelSource(name, source, model.card, table, source.bias, True)
@@ -132,7 +127,7 @@ def _read(path: Path, name: str, positive: Sequence[str]) -> ModelSource:
     if not path.exists():
         raise CheckpointError(
             f"There is no model at '{path}'. Give the run folder of a fine-tuning, a "
-            f".safetensors file, or a table with the columns {', '.join(_NEEDED)}."
+            f".safetensors file, or a table with the columns {', '.join(NEEDED)}."
         )
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _from_table(path, name, positive)
@@ -156,12 +151,14 @@ def _from_run(weights: Path, table: Path, name: str, card: ModelCard) -> ModelSo
         return ModelSource(name, None, card, weights, _bias_of(card))
     rows = read_table(table)
     names = [text.lower() for text in card.task.options.get("positive", ())]
-    given = _predictions(rows, table, name, card.kind, names)
+    given = predictions_of_rows(rows, table, name, card.kind, names)
     threshold = 0.5 if card.threshold is None else card.threshold
-    held = given.take(_part(rows, "validation"))
+    held = given.take(part_of_rows(rows, "validation"))
     bias = fit_age_bias(held.values, held.labels) if card.kind != "binary" else None
     given = replace(given, threshold=threshold, bias=bias, unit=card.unit)
-    return ModelSource(name, given.take(_part(rows, "test")), card, weights, bias)
+    return ModelSource(
+        name, given.take(part_of_rows(rows, "test")), card, weights, bias
+    )
 
 
 def _bias_of(card: ModelCard) -> AgeBias | None:
@@ -173,88 +170,21 @@ def _bias_of(card: ModelCard) -> AgeBias | None:
 
 def _from_table(path: Path, name: str, positive: Sequence[str]) -> ModelSource:
     rows = read_table(path)
-    kind = _kind(rows, path)
-    given = _predictions(rows, path, name, kind, [text.lower() for text in positive])
+    kind = kind_of_rows(rows, path)
+    given = predictions_of_rows(
+        rows, path, name, kind, [text.lower() for text in positive]
+    )
     tested = _fitted(given, rows)
     return ModelSource(name, tested, None, path, tested.bias)
 
 
 def _fitted(given: Predictions, rows: Sequence[Row], unit: str = "") -> Predictions:
     """Return the test part, with threshold and age bias of the validation part."""
-    held = given.take(_part(rows, "validation"))
+    held = given.take(part_of_rows(rows, "validation"))
     threshold, bias = 0.5, None
     if given.kind == "binary" and held.labels.size:
         threshold = youden_threshold(held.values, held.labels)
     elif given.kind == "regression":
         bias = fit_age_bias(held.values, held.labels)
     given = replace(given, threshold=threshold, bias=bias, unit=unit)
-    return given.take(_part(rows, "test"))
-
-
-def _part(rows: Sequence[Row], part: str) -> NDArray[np.bool_]:
-    """Return which rows belong to a part; without a column, all are the test."""
-    return np.array([row.get("split", "test") == part for row in rows])
-
-
-def _kind(rows: Sequence[Row], path: Path) -> Kind:
-    """Tell groups from numbers: probabilities, and at most two labels."""
-    missing = [name for name in _NEEDED if not rows or name not in rows[0]]
-    if missing:
-        raise CohortError(
-            f"'{path}' lacks the column {', '.join(map(repr, missing))}. A table of "
-            f"predictions needs {', '.join(_NEEDED)}."
-        )
-    labels = {row["label"].lower() for row in rows} - MISSING_VALUES
-    values = [_number(row["prediction"]) for row in rows]
-    shares = all(math.isnan(value) or 0 <= value <= 1 for value in values)
-    return "binary" if len(labels) <= 2 and shares else "regression"
-
-
-def _predictions(
-    rows: Sequence[Row], path: Path, name: str, kind: Kind, positive: Sequence[str]
-) -> Predictions:
-    """Return every row, in the order of the table."""
-    values = np.array([_number(row["prediction"]) for row in rows])
-    texts = [row["label"].lower() for row in rows]
-    if kind == "binary":
-        labels = np.array([float(text in positive) for text in texts])
-        if len(set(texts)) == 2 and len(set(labels)) != 2:
-            raise ConfigError(
-                f"positive: the labels of '{path}' are "
-                f"{' and '.join(sorted(set(texts)))}; exactly one of them must be "
-                "listed as positive."
-            )
-    else:
-        labels = np.array([_number(text) for text in texts])
-    wrong = np.flatnonzero(~np.isfinite(values) | ~np.isfinite(labels))
-    if wrong.size:
-        row = rows[wrong[0]]
-        raise CohortError(
-            f"'{path}' has no number for {row['participant_id']}: label "
-            f"'{row['label']}', prediction '{row['prediction']}'. Delete such lines."
-        )
-    people = np.array([row["participant_id"] for row in rows])
-    columns = {
-        column: np.array([group_text(row, column) for row in rows])
-        for column in known_columns(rows)
-    }
-    keys = np.array([_key(row) for row in rows])
-    if len(set(keys.tolist())) < len(keys):
-        raise CohortError(
-            f"'{path}' lists a scan more than once. Add a session_id column, or keep "
-            "one row for each scan."
-        )
-    return Predictions(name, "test", kind, keys, people, labels, values, columns)
-
-
-def _key(row: Row) -> str:
-    session = row.get("session_id", "")
-    known = session.lower() not in MISSING_VALUES
-    return f"{row['participant_id']}_{session}" if known else row["participant_id"]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return given.take(part_of_rows(rows, "test"))

@@ -25,7 +25,7 @@ from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.inference.predict import predict_scans
 from napari_neuropretrain.inference.prepare import prepare_cohort, read_checked
 from napari_neuropretrain.progress import Failure, Progress, Report
-from napari_neuropretrain.training.labelled_cohort import read_labels
+from napari_neuropretrain.training.labelled_cohort import Labels, read_labels
 from napari_neuropretrain.weights.ancestry import cohorts_of, seen_among
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard
@@ -72,14 +72,7 @@ def predict_cohort(
             f"'{path}'. Give the model itself."
         )
     card = source.card
-    # Models with other contracts need other volumes of the same scans.
-    contract = hashlib.sha256(card.contract.model_dump_json().encode()).hexdigest()
-    made = Path(config.output) / "preprocessed" / f"{_name(path)}-{contract[:8]}"
-    cohort = prepare_cohort(Path(path), card.contract, made, report, config.workers)
-    task: Any = card.task.build()
-    labels = read_labels(cohort, task, config.label or card.label, report)
-    kept = tuple(scan for scan in cohort.scans if scan.key in labels.values)
-    cohort = _without_seen(Cohort(kept, cohort.root, cohort.kind), card, config, report)
+    cohort, labels = _labelled_cohort(card, path, config, report)
     message = f"Testing {source.name} on {len(cohort.scans)} scans of {path}"
     report(Progress("step", message))
     if source.beside:
@@ -104,6 +97,21 @@ def predict_cohort(
         card.unit,
     )
     return given, (*cohort.problems, *labels.failures, *lost)
+
+
+def _labelled_cohort(
+    card: ModelCard, path: str, config: EvaluateConfig, report: Report
+) -> tuple[Cohort, Labels]:
+    """Prepare a cohort for a model; scans without a label are left out."""
+    # Models with other contracts need other volumes of the same scans.
+    contract = hashlib.sha256(card.contract.model_dump_json().encode()).hexdigest()
+    made = Path(config.output) / "preprocessed" / f"{_name(path)}-{contract[:8]}"
+    cohort = prepare_cohort(Path(path), card.contract, made, report, config.workers)
+    task: Any = card.task.build()
+    labels = read_labels(cohort, task, config.label or card.label, report)
+    kept = tuple(scan for scan in cohort.scans if scan.key in labels.values)
+    labelled = Cohort(kept, cohort.root, cohort.kind, cohort.problems)
+    return _without_seen(labelled, card, config, report), labels
 
 
 def can_predict(source: ModelSource) -> bool:
