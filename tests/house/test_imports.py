@@ -50,6 +50,9 @@ ALLOWED = {
     | {"methods"}
     | {"process_settings", "synthesis", "ranks"},
     "evaluation": BASE | {"data", "weights", "training", "inference"},
+    "benchmark": BASE
+    | {"runs", "data", "weights", "training", "evaluation", "preprocessing"}
+    | {"process_settings", ""},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation"}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.benchmarking import BenchmarkConfig
 from napari_neuropretrain.config.choice import SourceChoice
 from napari_neuropretrain.config.contract import (
     BrainMaskParameters,
@@ -197,6 +198,12 @@ JOBS.register(
     "Judge and compare models, also on other cohorts",
     EvaluateConfig,
     _ROOT + "evaluation.evaluate:evaluate",
+)
+JOBS.register(
+    "benchmark",
+    "Compare backbones, initialisations and tasks",
+    BenchmarkConfig,
+    _ROOT + "benchmark.run:benchmark",
 )
 JOBS.register(
     "split",

@@ -1,0 +1,1 @@
+"""A matrix of trainings, its tables, figures and report."""

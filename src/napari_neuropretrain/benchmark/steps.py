@@ -1,0 +1,262 @@
+"""What has to be done in a process of its own, and what of it is done."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.evaluation import EvaluateConfig, SplitConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
+from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.runs import (
+    CONFIG,
+    EXIT_DONE,
+    EXIT_STOPPED,
+    STOP,
+    explain_exit,
+    read_events,
+    request_stop,
+)
+
+JOB_OF: Mapping[type[Config], str] = {
+    SplitConfig: "split",
+    PretrainConfig: "pretrain",
+    FinetuneConfig: "finetune",
+    EvaluateConfig: "evaluate",
+}
+RESULT = {
+    "split": "splits.tsv",
+    "pretrain": "encoder.json",
+    "finetune": "model.json",
+    "evaluate": "metrics.json",
+}
+"""What each job writes last."""
+FREE = {
+    "cohort",
+    "output",
+    "splits",
+    "workers",
+    "threads",
+    "device",
+    "devices",
+    "nodes",
+}
+FREE |= {"checkpoint_minutes", "channels_last", "checkpointing", "compile", "overwrite"}
+FREE |= {"initial_weights", "find_repeats", "baselines", "probe", "probe_labels"}
+FREE |= {"probe_every", "probe_volumes", "model", "cohorts", "batch_size_used"}
+"""Settings that may differ from those of a finished run."""
+LOOK_S = 0.5
+GRACE_S = 60.0
+_LOG = "output.log"
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Steps that follow each other, such as a training and its tests.
+
+    Parameters
+    ----------
+    key
+        Name for people.
+    configs
+        Settings of each step; the first one is needed by the others.
+    """
+
+    key: str
+    configs: tuple[Config, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Run folder of the first step."""
+        return output_of(self.configs[0])
+
+    def missing(self) -> tuple[Config, ...]:
+        """Return the steps to do: all, or those that are not done after the first."""
+        if not is_done(self.configs[0]):
+            return self.configs
+        return tuple(one for one in self.configs if not is_done(one))
+
+
+def output_of(config: Config) -> Path:
+    """Return the run folder of a step."""
+    return Path(getattr(config, "output"))  # noqa: B009 - each of them has it
+
+
+def is_done(config: Config) -> bool:
+    """Whether the run folder of a step holds its result."""
+    return (output_of(config) / RESULT[JOB_OF[type(config)]]).is_file()
+
+
+def changed(config: Config) -> list[str]:
+    """Say which settings of a run folder differ from `config`."""
+    path = output_of(config) / CONFIG
+    if not path.is_file() or not is_done(config):
+        return []
+    before = type(config).from_file(path).model_dump(mode="json", exclude=FREE)
+    now = config.model_dump(mode="json", exclude=FREE)
+    return [
+        f"{name} was {json.dumps(before[name])}, now {json.dumps(value)}"
+        for name, value in now.items()
+        if before[name] != value
+    ]
+
+
+def settle(units: Sequence[Unit], overwrite: bool) -> list[Unit]:
+    """Return the units with something to do.
+
+    Raises
+    ------
+    ConfigError
+        If finished ones had other settings, and `overwrite` is off.
+    """
+    found, differing = [], []
+    for unit in units:
+        if changes := changed(unit.configs[0]):
+            differing.append(f"{unit.key}: {'; '.join(changes[:_SHOWN])}")
+            if overwrite:
+                found.append(_anew(unit))
+        elif unit.missing():
+            found.append(unit)
+    if differing and not overwrite:
+        more = f" (and {len(differing) - 3} more)" if len(differing) > 3 else ""
+        raise ConfigError(
+            "The output holds trainings with other settings:\n  "
+            + "\n  ".join(differing[:3])
+            + f"{more}\nGive another output, the settings of before, or overwrite: "
+            "true to train those again."
+        )
+    return found
+
+
+def _anew(unit: Unit) -> Unit:
+    for config in unit.configs:
+        (output_of(config) / RESULT[JOB_OF[type(config)]]).unlink(missing_ok=True)
+    first = unit.configs[0].replace(overwrite=True)
+    return Unit(unit.key, (first, *unit.configs[1:]))
+
+
+Step = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told: plain values, for any process to read."""
+
+    key: str
+    folder: Path
+    steps: tuple[Step, ...]
+    stop: Path
+    """While this file is there, nothing goes on."""
+
+
+def order_of(unit: Unit, output: Path) -> Order:
+    """Return the missing steps of a unit as plain values."""
+    steps = tuple(
+        (JOB_OF[type(one)], one.model_dump(mode="json")) for one in unit.missing()
+    )
+    return Order(unit.key, unit.folder.absolute(), steps, output.absolute() / STOP)
+
+
+def launch(
+    order: Order, device: str = "", beat: Callable[[], None] = lambda: None
+) -> int:
+    """Run the steps in a child process; return its exit code.
+
+    Parameters
+    ----------
+    order
+        The steps.
+    device
+        Where to compute, in place of what the settings say; empty: as they say.
+    beat
+        Called twice a second; what it raises stops the child first.
+    """
+    if order.stop.exists():
+        return EXIT_STOPPED
+    order.folder.mkdir(parents=True, exist_ok=True)
+    chosen = {"device": device} if device else {}
+    steps = [
+        (job, values | (chosen if "device" in values else {}))
+        for job, values in order.steps
+    ]
+    with (order.folder / _LOG).open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "napari_neuropretrain.benchmark.child"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            return _follow(child, steps, order.stop, beat)
+        except BaseException:
+            _end(child, steps)
+            raise
+        finally:
+            child.kill()
+            child.wait()
+            if child.stdin:
+                child.stdin.close()
+
+
+def _follow(
+    child: subprocess.Popen[bytes],
+    steps: Sequence[Step],
+    stop: Path,
+    beat: Callable[[], None],
+) -> int:
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(steps).encode() + b"\n")
+    child.stdin.flush()
+    while True:
+        try:
+            return child.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            if stop.exists():
+                return _end(child, steps)
+            beat()
+
+
+def _end(child: subprocess.Popen[bytes], steps: Sequence[Step]) -> int:
+    """Ask a child to keep what it has and to leave; after a while, kill it."""
+    waited = 0.0
+    while waited < GRACE_S:
+        for _, values in steps:
+            folder = Path(values["output"])
+            if folder.is_dir():
+                request_stop(folder)
+        try:
+            return child.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            waited += LOOK_S
+    child.kill()
+    return child.wait()
+
+
+def failures_of(unit: Unit, code: int) -> list[tuple[str, str]]:
+    """Return what of a unit is not done, and why, after its process ended."""
+    found = []
+    for config in unit.configs:
+        if is_done(config):
+            continue
+        folder = output_of(config)
+        events, _ = read_events(folder)
+        last = events[-1] if events else {}
+        if last.get("state") == "failed":
+            reason = str(last.get("message"))
+        elif code == EXIT_DONE:
+            reason = "It left no result."
+        else:
+            reason = f"{explain_exit(code)} ({folder / _LOG})"
+        job = JOB_OF[type(config)]
+        name = unit.key if config is unit.configs[0] else f"{unit.key}, {folder.name}"
+        found.append((f"{name} ({job})", reason))
+        if config is unit.configs[0]:
+            break
+    return found
