@@ -30,7 +30,8 @@ from napari_neuropretrain.progress import silent
 from napari_neuropretrain.training.batches import ordered_loader, training_loader
 from napari_neuropretrain.training.callbacks import ReportProgress
 from napari_neuropretrain.training.distributed import alone
-from napari_neuropretrain.training.fit import FitSettings, Loaders, fit
+from napari_neuropretrain.training.fit import fit
+from napari_neuropretrain.training.fit_settings import FitSettings, Loaders
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule, TaskModule
 from napari_neuropretrain.training.speed import choose_precision

@@ -46,7 +46,7 @@ class PretrainEstimateConfig(PretrainConfig):
 
     @field_validator("source")
     @classmethod
-    def _one_source(cls, value: Choice) -> Choice:
+    def _one_source(cls, value: Choice, info: object) -> Choice:
         """Without a cohort, only parameters are counted."""
         return value
 

@@ -22,11 +22,11 @@ from napari_neuropretrain.training.batches import (
 )
 from napari_neuropretrain.training.callbacks import ReportProgress
 from napari_neuropretrain.training.distributed import Processes, join_processes
-from napari_neuropretrain.training.fit import (
+from napari_neuropretrain.training.fit import fit
+from napari_neuropretrain.training.fit_settings import (
     Fit,
     FitSettings,
     Loaders,
-    fit,
     fit_settings,
 )
 from napari_neuropretrain.training.labelled_cohort import PARTS

@@ -17,7 +17,7 @@ from napari_neuropretrain.evaluation.assessment import Certainty
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.baselines import judge_baselines
 from napari_neuropretrain.training.batches import ordered_loader
-from napari_neuropretrain.training.fit import Fit
+from napari_neuropretrain.training.fit_settings import Fit
 from napari_neuropretrain.training.results import (
     Scored,
     describe,

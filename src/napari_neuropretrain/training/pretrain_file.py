@@ -10,7 +10,7 @@ from torch import nn
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.contract import name_shape
 from napari_neuropretrain.config.trainings import PretrainConfig
-from napari_neuropretrain.training.fit import Fit
+from napari_neuropretrain.training.fit_settings import Fit
 from napari_neuropretrain.training.pretrain_cohort import PretrainCohort
 from napari_neuropretrain.weights.ancestry import cohorts_behind
 from napari_neuropretrain.weights.card_text import describe_contract
