@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal  # type: ignore[attr-defined, unused-ignore]
-from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -21,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.gui.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from napari_neuropretrain.gui.form import Form
@@ -104,32 +103,17 @@ class ChoiceField(QWidget):
             self.form.setVisible(shown)
 
 
-class Explanation(QLabel):
-    """Small words under a field, as high as they need.
-
-    Rows of a form do not ask a wrapped label how high it is at its width.
-    """
+class Explanation(WrappedLabel):
+    """Small words under a field; hidden where there are none."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWordWrap(True)
         self.setStyleSheet("QLabel { font-size: 11px; }")  # in the theme's colour
 
     def setText(self, text: str | None) -> None:
         """Show `text`, or nothing."""
         super().setText(text)
         self.setVisible(bool(text))
-        self._grow()
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Take the height that the new width needs."""
-        super().resizeEvent(event)
-        self._grow()
-
-    def _grow(self) -> None:
-        if self.width() > 0:
-            self.setMinimumHeight(0)  # it would count, too
-            self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 def side_button(text: str, tip: str) -> QPushButton:

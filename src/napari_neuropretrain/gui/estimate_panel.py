@@ -11,7 +11,7 @@ from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
     QTimer,
     Signal,
 )
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_neuropretrain.config.estimate import (
     Estimate,
@@ -24,6 +24,7 @@ from napari_neuropretrain.gui.estimate_process import (
     AnyEstimateConfig,
     EstimateProcess,
 )
+from napari_neuropretrain.gui.wrapped_label import WrappedLabel
 
 AnyConfig = TypeVar("AnyConfig", EstimateConfig, PretrainEstimateConfig)
 DELAY_MS, POLL_MS = 1200, 250
@@ -52,10 +53,9 @@ class EstimatePanel(QWidget):
         self._trial = True
         self._running: list[EstimateProcess] = []
         self.found = Estimate()
-        self.facts, self.state, self.warning = QLabel(), Explanation(), QLabel()
+        self.facts, self.state = WrappedLabel(), Explanation()
+        self.warning = WrappedLabel()
         self.warning.setStyleSheet("QLabel { color: #ad7a0a; }")
-        for label in (self.facts, self.warning):
-            label.setWordWrap(True)
         self.again = side_button("Estimate again", "Try some training steps again.")
         self.again.clicked.connect(lambda checked=False: self.restart())
         row = QHBoxLayout()

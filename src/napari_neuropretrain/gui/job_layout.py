@@ -75,7 +75,8 @@ class Lower(QWidget):
         return done
 
     def _take_room(self) -> None:
-        needed = self._column.minimumHeightForWidth(self.width())
+        column, width = self._column, self.width()
+        needed = max(column.heightForWidth(width), column.minimumHeightForWidth(width))
         upper, own = self._split.sizes()
         if 0 < own < needed and upper > _LEAST_FORM:
             kept = max(_LEAST_FORM, upper + own - needed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import create_worker
 from napari.utils import notifications
 from qtpy.QtCore import Signal  # type: ignore[attr-defined, unused-ignore]
-from qtpy.QtWidgets import QApplication, QLabel, QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.jobs import JOBS
@@ -24,6 +24,7 @@ from napari_neuropretrain.gui.process import Ending, attach, is_running, start
 from napari_neuropretrain.gui.results import Shown, load_result
 from napari_neuropretrain.gui.run_panel import RunPanel
 from napari_neuropretrain.gui.run_queue import QUEUE, device_of
+from napari_neuropretrain.gui.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -65,8 +66,7 @@ class JobWidget(QWidget):
         options = JOBS[job].options
         self.form = Form(options)
         self.form.changed.connect(self._check)
-        self.problem = QLabel()
-        self.problem.setWordWrap(True)
+        self.problem = WrappedLabel()
         self.problem.setObjectName("problem")
         self.start_button = wide_button("Start", self.start)
         self.cancel_button = wide_button("Cancel", self.cancel)

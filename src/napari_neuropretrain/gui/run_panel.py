@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QLabel,
     QPlainTextEdit,
     QProgressBar,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_neuropretrain.gui.account import Account
 from napari_neuropretrain.gui.curve_panel import CurvePanel
+from napari_neuropretrain.gui.wrapped_label import WrappedLabel
 
 _LOG_LINES = 5000
 
@@ -30,11 +31,9 @@ class RunPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.account = Account()
-        self.state = QLabel("Ready")
-        self.state.setWordWrap(True)
+        self.state = WrappedLabel("Ready")
         self.state.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.stage = QLabel("")
-        self.stage.setWordWrap(True)
+        self.stage = WrappedLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
         self.curves = CurvePanel()
@@ -43,6 +42,8 @@ class RunPanel(QWidget):
         self.log.setPlaceholderText("The log of the run appears here.")
         self.log.setMaximumBlockCount(_LOG_LINES)
         self.log.setMinimumHeight(90)
+        # As high as the rest leaves it, and no reason to make the form smaller.
+        self.log.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.table = _table()
         column = QVBoxLayout(self)

@@ -1,0 +1,32 @@
+"""A label of several lines that is never cut off."""
+
+from __future__ import annotations
+
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QLabel
+
+
+class WrappedLabel(QLabel):
+    """Wrapped words, as high as they need.
+
+    Layouts do not always ask a wrapped label how high it is at its width.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+
+    def setText(self, text: str | None) -> None:
+        """Show `text`."""
+        super().setText(text)
+        self._grow()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Take the height that the new width needs."""
+        super().resizeEvent(event)
+        self._grow()
+
+    def _grow(self) -> None:
+        if self.width() > 0:
+            self.setMinimumHeight(0)  # it would count, too
+            self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
