@@ -179,7 +179,8 @@ def _splits(plan: BenchmarkPlan, output: Path) -> Iterator[tuple[str, SplitConfi
         values |= {"label": labels.pop() if len(labels) == 1 else ""}
         values |= {"output": output / "splits" / name}
         shared = ("validation_fraction", "test_fraction", "find_repeats")
-        values |= {key: plan.finetune[key] for key in shared if key in plan.finetune}
+        given = plan.finetune | tasks[0].finetune
+        values |= {key: given[key] for key in shared if key in given}
         yield name, SplitConfig.parse(values, f"cohort '{name}' of the plan")
 
 
@@ -220,13 +221,14 @@ def _cells(
         task, network = plan.tasks[setting.task], plan.backbones[setting.backbone]
         share = f"{setting.tuning}-{100 * setting.fraction:g}pct-seed{seed}"
         key = "/".join((setting.task, setting.backbone, setting.initialisation, share))
+        start = plan.initialisations[setting.initialisation]
         values = {**plan.finetune, **network.finetune, **task.finetune}
+        values |= start.finetune
         _refuse_fixed(values)
         # The linear models are the same beside every network: once is enough.
         place = (setting.task, setting.fraction, seed)
         values["baselines"] = values.get("baselines", True) and place not in judged
         judged.add(place)
-        start = plan.initialisations[setting.initialisation]
         needs = "" if start.scratch or start.weights else _needed(setting)
         values |= {
             "task": task.task,

@@ -94,6 +94,8 @@ class BenchmarkInitialisation(Config):
     """Backbones that start so; empty: all."""
     tasks: Names = ()
     """Tasks that start so; empty: all."""
+    finetune: Settings = Field(default_factory=dict)
+    """Settings of the fine-tunings that start so."""
 
     @property
     def scratch(self) -> bool:
