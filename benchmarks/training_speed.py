@@ -33,8 +33,9 @@ from napari_neuropretrain.training.distributed import alone
 from napari_neuropretrain.training.fit import fit
 from napari_neuropretrain.training.fit_settings import FitSettings, Loaders
 from napari_neuropretrain.training.memory import Pace
-from napari_neuropretrain.training.module import Schedule, TaskModule
+from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.speed import choose_precision
+from napari_neuropretrain.training.task_module import TaskModule
 from napari_neuropretrain.training.volumes import VolumeDataset
 from napari_neuropretrain.weights.device import find_device
 

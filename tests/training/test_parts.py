@@ -17,7 +17,7 @@ from napari_neuropretrain.progress import silent
 from napari_neuropretrain.training.augmentations import Augmentation, shift_volume
 from napari_neuropretrain.training.batches import ordered_loader, training_loader
 from napari_neuropretrain.training.callbacks import ReportProgress, settle
-from napari_neuropretrain.training.module import start_head
+from napari_neuropretrain.training.task_module import start_head
 from napari_neuropretrain.training.volumes import VolumeDataset, load_volumes
 
 

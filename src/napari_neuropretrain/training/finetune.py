@@ -32,12 +32,13 @@ from napari_neuropretrain.training.fit_settings import (
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.memory import Pace
-from napari_neuropretrain.training.module import Schedule, TaskModule, start_head
+from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.outcome import finish_training
 from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision, prepare_network
 from napari_neuropretrain.training.study import Study, gather_study, validation_metric
 from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.training.task_module import TaskModule, start_head
 from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.initial import load_initial_weights
 

@@ -23,7 +23,7 @@ from napari_neuropretrain.training.division import divide_by
 from napari_neuropretrain.training.findings import Findings, run_apart
 from napari_neuropretrain.training.labelled_cohort import PARTS, read_labels
 from napari_neuropretrain.training.leakage import check_leakage
-from napari_neuropretrain.training.module import Schedule, TaskModule
+from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.preprocessed import refuse_mixture
 from napari_neuropretrain.training.probe import Probe
 from napari_neuropretrain.training.speed import (
@@ -31,6 +31,7 @@ from napari_neuropretrain.training.speed import (
     prepare_network,
 )
 from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.training.task_module import TaskModule
 from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.initial import check_initial_weights
