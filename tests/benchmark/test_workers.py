@@ -1,0 +1,94 @@
+"""Child processes: two at a time, a lost parent, and reasons."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_neuropretrain.benchmark.steps import Unit, failures_of, launch, order_of
+from napari_neuropretrain.benchmark.workers import run_units, work, worker_problem
+from napari_neuropretrain.config.benchmarking import BenchmarkConfig
+from napari_neuropretrain.config.evaluation import SplitConfig
+from napari_neuropretrain.progress import silent
+from napari_neuropretrain.runs import EXIT_FAILED, EXIT_STOPPED
+
+
+def split_of(cohort: Path, output: Path, folds: int = 0) -> Unit:
+    """Return the smallest of the jobs that a benchmark runs."""
+    values = {"cohort": cohort, "output": output, "folds": folds}
+    config = SplitConfig.parse(values | {"find_repeats": False})
+    return Unit(output.name, (config,))
+
+
+def test_two_worker_processes(cohorts: dict[str, Path], tmp_path: Path) -> None:
+    """Two succeed, one fails and says why; nothing else is stopped by it."""
+    units = [split_of(cohorts["home"], tmp_path / name) for name in ("one", "two")]
+    units.append(split_of(cohorts["home"], tmp_path / "three", folds=2))
+    config = BenchmarkConfig(plan=tmp_path, output=tmp_path, workers=2)
+    codes = {unit.key: code for unit, code in run_units(units, config, silent)}
+    assert codes == {"one": 0, "two": 0, "three": EXIT_FAILED}
+    assert [unit.missing() == () for unit in units] == [True, True, False]
+    ((item, reason),) = failures_of(units[2], codes["three"])
+    assert item == "three (split)"
+    assert "folds: 2 are too few" in reason
+    started = [tmp_path / name / "events.jsonl" for name in ("one", "two", "three")]
+    pids = {
+        json.loads(path.read_text().splitlines()[0])["values"]["pid"]
+        for path in started
+    }
+    assert len(pids) == 3
+
+
+def test_a_child_leaves_with_its_parent(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "napari_neuropretrain.benchmark.child"],
+        stdin=subprocess.PIPE,
+    )
+    assert child.stdin is not None
+    steps = [["split", {"cohort": str(tmp_path), "output": str(tmp_path / "out")}]]
+    child.stdin.write(json.dumps(steps).encode() + b"\n")
+    child.stdin.close()
+    assert child.wait(60) == EXIT_STOPPED
+
+
+def test_nothing_starts_once_a_stop_is_asked_for(
+    cohorts: dict[str, Path], tmp_path: Path
+) -> None:
+    unit = split_of(cohorts["home"], tmp_path / "one")
+    (tmp_path / "stop").touch()
+    assert launch(order_of(unit, tmp_path)) == EXIT_STOPPED
+    assert not (tmp_path / "one").exists()
+
+
+def test_a_worker_must_see_the_folder(tmp_path: Path) -> None:
+    assert "has version" in worker_problem(tmp_path, "0.0")
+    from napari_neuropretrain import __version__
+
+    assert "does not see" in worker_problem(tmp_path / "absent", __version__)
+    assert worker_problem(tmp_path, __version__) == ""
+
+
+def test_workers_take_devices_in_turn(
+    cohorts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import distributed
+
+    from napari_neuropretrain.benchmark import workers
+
+    taken = []
+
+    class Worker:
+        name = 3
+
+    monkeypatch.setattr(distributed, "get_worker", Worker)
+    monkeypatch.setattr(
+        workers, "launch", lambda order, device: taken.append(device) or 0
+    )
+    order = order_of(split_of(cohorts["home"], tmp_path / "one"), tmp_path)
+    assert work(order, ("cuda:0", "cuda:1")) == 0
+    assert work(order, ()) == 0
+    assert taken == ["cuda:1", ""]
