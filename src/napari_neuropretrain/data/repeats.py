@@ -83,19 +83,17 @@ def find_repeats(
     if len(fingerprints) < 3:
         return ()
     unit = _standardised(np.stack(fingerprints))
-    centre, spread = _typical(unit)
-    found = []
-    for rows, correlation in _blocks(unit):
-        z = np.arctanh(np.clip(correlation, -0.9999, 0.9999))
-        alone = (z - centre[rows, None]) / spread[rows, None]
-        other = (z - centre[None, :]) / spread[None, :]
-        outstanding = np.minimum(alone, other) >= LEAST_DEVIATIONS
-        if len(unit) < _FEW:
-            outstanding[:] = True
-        for one, two in np.argwhere((correlation >= LEAST_CORRELATION) & outstanding):
-            first = int(one) + rows.start
-            if first < two and participants[first] != participants[two]:
-                found.append(Repeat(first, int(two), float(correlation[one, two])))
+    pairs = [
+        (one, other, correlation)
+        for one, other, correlation in _alike(unit)
+        if participants[one] != participants[other]
+    ]
+    typical = {who: _typical(unit, who) for pair in pairs for who in pair[:2]}
+    found = [
+        Repeat(one, other, correlation)
+        for one, other, correlation in pairs
+        if len(unit) < _FEW or _stands_out(correlation, typical[one], typical[other])
+    ]
     return tuple(sorted(found, key=lambda pair: -pair.correlation))
 
 
@@ -110,30 +108,33 @@ def _standardised(fingerprints: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def _blocks(
-    unit: NDArray[np.float32],
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield correlations (rows, N) of some scans with all; few fit into memory."""
+def _alike(unit: NDArray[np.float32]) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs that correlate, by blocks of scans that fit into memory."""
     for start in range(0, len(unit), _BLOCK):
-        rows = slice(start, min(start + _BLOCK, len(unit)))
-        yield rows, unit[rows] @ unit.T
+        # Of each pair one half: those after the first.
+        correlation = unit[start : start + _BLOCK] @ unit[start:].T
+        for one, other in np.argwhere(correlation >= LEAST_CORRELATION):
+            if one < other:
+                pair = int(one) + start, int(other) + start
+                yield *pair, float(correlation[one, other])
 
 
-def _typical(
-    unit: NDArray[np.float32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return centre and spread (N,) of the z of each scan with the others."""
-    centres, spreads = [], []
-    for rows, correlation in _blocks(unit):
-        here = np.arange(rows.stop - rows.start)
-        correlation[here, here + rows.start] = np.nan  # with itself
-        z = np.arctanh(np.clip(correlation, -0.9999, 0.9999))
-        low, centre, high = np.nanquantile(z, (0.1, 0.5, 0.9), axis=1)
-        centres.append(centre)
-        # Of a normal distribution the middle four fifths are 2.563 SD wide. Wider
-        # than quartiles: where two groups look alike, both are to be within.
-        spreads.append((high - low) / 2.563)
-    return np.concatenate(centres), np.maximum(np.concatenate(spreads), 1e-6)
+def _typical(unit: NDArray[np.float32], who: int) -> tuple[float, float]:
+    """Return centre and spread of the z of a scan with all others."""
+    others = np.delete(unit @ unit[who], who)
+    z = np.arctanh(np.clip(others, -0.9999, 0.9999))
+    low, centre, high = np.quantile(z, (0.1, 0.5, 0.9))
+    # Of a normal distribution the middle four fifths are 2.563 SD wide. Wider than
+    # quartiles: where two groups look alike, both are to be within.
+    return float(centre), max(float(high - low) / 2.563, 1e-6)
+
+
+def _stands_out(
+    correlation: float, one: tuple[float, float], other: tuple[float, float]
+) -> bool:
+    z = float(np.arctanh(min(correlation, 0.9999)))
+    deviations = [(z - centre) / spread for centre, spread in (one, other)]
+    return min(deviations) >= LEAST_DEVIATIONS
 
 
 def same_people(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
