@@ -28,6 +28,7 @@ from napari_neuropretrain.training.results import (
     write_metrics,
     write_predictions,
 )
+from napari_neuropretrain.training.settled_output import settle_output
 from napari_neuropretrain.training.study import Study
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.training.volumes import VolumeDataset
@@ -68,8 +69,12 @@ def finish_training(
         Hears of the results.
     """
     output = Path(config.output)
-    found = {"splits": _citation(config, study), "cost": asdict(trained.cost)}
-    scored = _score(task, network, study, device, trained.pace.batch_size, report)
+    found: dict[str, Any] = {"splits": _citation(config, study)}
+    found["cost"] = asdict(trained.cost)
+    size = trained.pace.batch_size
+    scored, offset = _score(task, network, study, device, size, report)
+    if task.kind == "regression":
+        found["offset_taken_off"] = round(offset, 4)
     certainty = Certainty(seed=config.seed)
     metrics, threshold = judge(scored, task, certainty)
     if config.baselines:
@@ -93,17 +98,19 @@ def _score(
     device: torch.device,
     batch_size: int,
     report: Report,
-) -> list[Scored]:
-    """Predict every scan with the best weights, without augmentation."""
+) -> tuple[list[Scored], float]:
+    """Settle the output, and predict every scan without augmentation."""
     scans = study.volumes.scans
     every = VolumeDataset(study.volumes.sources, torch.zeros(len(scans)))
     loader = ordered_loader(every, batch_size)
     logits = predict_logits(network, loader, device, report)
+    logits, offset = settle_output(network, task, study, logits)
     predictions = task.to_prediction(logits, study.scale).tolist()
-    return [
+    scored = [
         Scored(scan, study.parts[scan.key], study.labels[scan.key], prediction)
         for scan, prediction in zip(scans, predictions, strict=True)
     ]
+    return scored, offset
 
 
 def _card(
