@@ -120,6 +120,24 @@ def test_the_tables_hold_what_the_cells_found(finished: Path) -> None:
         assert float(row["sd"]) == pytest.approx(abs(pair[0] - pair[1]) / 2**0.5)
         assert row["seeds"] == "2"
     assert ("logistic_voxels", "baseline") in found
+    away = {
+        row["backbone"]: row
+        for row in rows_of(output / "results.tsv")
+        if (row["cohort"], row["metric"]) == ("away", "roc_auc")
+        and row["initialisation"] != "pretrained"
+    }
+    cells = [folder / "scratch" / f"full-100pct-seed{seed}" for seed in (0, 1)]
+    for name, ending in (("tiny", ""), ("logistic_voxels", "/logistic_voxels")):
+        elsewhere = [
+            json.loads((one / "zero_shot" / "away" / "metrics.json").read_text())[
+                "models"
+            ][one.name + ending]["away"]
+            for one in cells
+        ]
+        assert [one["n"] for one in elsewhere] == [12, 12]
+        mean = sum(one["roc_auc"] for one in elsewhere) / 2
+        assert float(away[name]["mean"]) == pytest.approx(mean, abs=1e-5)
+        assert away[name]["participants"] == "12"
     two = rows_of(output / "table2_ad.tsv")
     assert [row["initialisation"] for row in two] == [
         "scratch",

@@ -46,7 +46,7 @@ def draw_spider(results: Results, task: str) -> Figure:
         closed = [*angles, angles[0]], [*radii, radii[0]]
         marker = marker_of(setting, list(results.plan.backbones))
         axis.plot(*closed, color=colour, marker=marker, ms=4, label=setting.title)
-        if not any(map(math.isnan, radii)):  # linear models are not tested elsewhere
+        if not any(map(math.isnan, radii)):  # not tested everywhere
             axis.fill(*closed, color=colour, alpha=0.06)
     axis.set_ylim(0, 1)
     axis.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], color=GREY)

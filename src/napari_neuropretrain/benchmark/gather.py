@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,19 @@ import numpy as np
 from napari_neuropretrain.benchmark.matrix import Cell, Setting
 from napari_neuropretrain.benchmark.steps import is_done
 from napari_neuropretrain.data.stratification import known_columns
-from napari_neuropretrain.data.tables import read_table
-from napari_neuropretrain.evaluation.model_source import ModelSource, read_models
+from napari_neuropretrain.data.tables import Row, read_table
+from napari_neuropretrain.evaluation.model_source import (
+    BASELINES,
+    PREDICTIONS,
+    ModelSource,
+    read_models,
+)
 from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.runs import read_events
 from napari_neuropretrain.weights.model_card import ModelCard
 
 BASELINE = "baseline"
 """Stands for the initialisation of linear models."""
-_FOLDER = "baselines"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,7 @@ class Trained:
     epochs
         Values of each epoch that was recorded: losses and the like.
     baselines
-        Predictions of linear models on the same test part, by name.
+        Predictions of linear models by name, and by cohort, as in `tested`.
     """
 
     cell: Cell
@@ -49,7 +53,7 @@ class Trained:
     tested: Mapping[str, Predictions]
     cost: Mapping[str, Any]
     epochs: tuple[Mapping[str, Any], ...] = ()
-    baselines: Mapping[str, Predictions] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, Predictions]] = field(default_factory=dict)
 
 
 Seeds = Mapping[Setting, Mapping[str, Mapping[int, Predictions]]]
@@ -64,33 +68,47 @@ def read_cell(cell: Cell) -> Trained | None:
     source = read_models([str(folder)], ())[0]
     if source.card is None or source.tested is None:
         return None
-    tested = {cell.cohort: _named(source.tested, cell, cell.cohort)}
-    for name, config in cell.zero_shot.items():
-        if is_done(config):
-            given = _zero_shot(source, Path(config.output) / "predictions.tsv")
-            tested[name] = _named(given, cell, name)
+    title = cell.setting.title
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return Trained(
         cell,
         source.card,
-        tested,
+        _everywhere(cell, replace(source.tested, model=title), source.name),
         metrics.get("cost", {}),
         _epochs(folder),
-        _baselines(folder, cell, source.card),
+        _baselines(folder, cell, source),
     )
 
 
-def _named(given: Predictions, cell: Cell, cohort: str) -> Predictions:
-    return replace(given, model=cell.setting.title, cohort=cohort)
+def _everywhere(cell: Cell, own: Predictions, name: str) -> dict[str, Predictions]:
+    """Return what a model said of its own test part, and of each other cohort.
+
+    Parameters
+    ----------
+    cell
+        Whose model, or linear model, it is.
+    own
+        Predictions of the test part.
+    name
+        Of the model in the tables that ``evaluate`` wrote.
+    """
+    found = {cell.cohort: replace(own, cohort=cell.cohort)}
+    for cohort, config in cell.zero_shot.items():
+        if not is_done(config):
+            continue
+        rows = [
+            row
+            for row in read_table(Path(config.output) / "predictions.tsv")
+            if row["model"] == name and row["cohort"] != "test"
+        ]
+        if rows:
+            found[cohort] = replace(_read(rows, own), cohort=cohort)
+    return found
 
 
-def _zero_shot(source: ModelSource, path: Path) -> Predictions:
-    """Read the table that ``evaluate`` wrote; its test part is left aside."""
-    rows = [row for row in read_table(path) if row["cohort"] != "test"]
-    tested = source.tested
-    assert tested is not None
+def _read(rows: Sequence[Row], own: Predictions) -> Predictions:
     return replace(
-        tested,
+        own,
         scans=np.array([row["scan"] for row in rows]),
         participants=np.array([row["participant_id"] for row in rows]),
         labels=np.array([float(row["label"]) for row in rows]),
@@ -112,15 +130,19 @@ def _epochs(folder: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(found[number] for number in sorted(found))
 
 
-def _baselines(folder: Path, cell: Cell, card: ModelCard) -> dict[str, Predictions]:
-    positive = [str(one) for one in card.task.options.get("positive", ())]
+def _baselines(
+    folder: Path, cell: Cell, source: ModelSource
+) -> dict[str, dict[str, Predictions]]:
+    card = source.card
+    options = {} if card is None else card.task.options
+    positive = [str(one) for one in options.get("positive", ())]
     found = {}
-    for table in sorted(folder.glob(f"{_FOLDER}/*/predictions.tsv")):
+    for table in sorted(folder.glob(f"{BASELINES}/*/{PREDICTIONS}")):
         name = table.parent.name
-        given = read_models([str(table.parent)], positive)[0].tested
-        if given is not None:
-            tested = replace(given, model=name, cohort=cell.cohort, unit=card.unit)
-            found[name] = tested
+        tested = read_models([str(table.parent)], positive)[0].tested
+        if tested is not None:
+            own = replace(tested, model=name, unit="" if card is None else card.unit)
+            found[name] = _everywhere(cell, own, f"{source.name}/{name}")
     return found
 
 
@@ -129,12 +151,13 @@ def by_setting(trained: Iterable[Trained]) -> Seeds:
     found: dict[Setting, dict[str, dict[int, Predictions]]] = {}
     linear: dict[Setting, dict[str, dict[int, Predictions]]] = {}
     for one in trained:
-        setting, own, seed = one.cell.setting, one.cell.cohort, one.cell.seed
+        setting, seed = one.cell.setting, one.cell.seed
         for cohort, given in one.tested.items():
             found.setdefault(setting, {}).setdefault(cohort, {})[seed] = given
-        for name, given in one.baselines.items():
+        for name, tested in one.baselines.items():
             place = replace(
                 setting, backbone=name, initialisation=BASELINE, tuning="full"
             )
-            linear.setdefault(place, {}).setdefault(own, {})[seed] = given
+            for cohort, given in tested.items():
+                linear.setdefault(place, {}).setdefault(cohort, {})[seed] = given
     return found | linear
