@@ -9,10 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from napari_neuropretrain.benchmark.steps import Unit, failures_of, launch, order_of
+from napari_neuropretrain.benchmark.steps import (
+    Unit,
+    changed,
+    failures_of,
+    launch,
+    order_of,
+    refuse_changes,
+    to_do,
+)
 from napari_neuropretrain.benchmark.workers import run_units, work, worker_problem
 from napari_neuropretrain.config.benchmarking import BenchmarkConfig
 from napari_neuropretrain.config.evaluation import SplitConfig
+from napari_neuropretrain.config.trainings import FinetuneConfig
+from napari_neuropretrain.data.split_files import write_splits
+from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.progress import silent
 from napari_neuropretrain.runs import EXIT_FAILED, EXIT_STOPPED
 
@@ -53,6 +64,37 @@ def test_a_child_leaves_with_its_parent(tmp_path: Path) -> None:
     child.stdin.write(json.dumps(steps).encode() + b"\n")
     child.stdin.close()
     assert child.wait(60) == EXIT_STOPPED
+
+
+def test_what_has_changed_is_begun_anew(tmp_path: Path) -> None:
+    values = {"cohort": tmp_path, "output": tmp_path / "cell", "epochs": 3}
+    values |= {"splits": tmp_path / "splits.tsv"}
+    config = FinetuneConfig.parse(values)
+    unit = Unit("cell", (config,))
+    assert to_do([unit]) == [unit]
+    config.to_file(tmp_path / "cell" / "config.yaml")
+    for folder in (tmp_path, tmp_path / "cell"):
+        write_splits(folder / "splits.tsv", {"sub-1": "train", "sub-2_ses-1": "test"})
+    card = tmp_path / "cell" / "model.json"
+    card.touch()
+    assert to_do([unit]) == []
+    # Not what only says where and how fast, but what decides on the result.
+    elsewhere = Unit("cell", (config.replace(threads=1, device="cuda:1"),))
+    assert to_do([elsewhere]) == []
+    other = Unit("cell", (config.replace(epochs=4),))
+    with pytest.raises(ConfigError, match=r"cell: epochs was 3, now 4"):
+        refuse_changes([other])
+    assert card.exists()
+    (found,) = to_do([other])
+    assert getattr(found.configs[0], "overwrite") is True  # noqa: B009
+    assert not card.exists()
+    # One that was interrupted counts, too, and one that never began does not.
+    assert to_do([other]) == [other]
+    (tmp_path / "cell" / "checkpoints").mkdir()
+    (tmp_path / "cell" / "checkpoints" / "state.pt").touch()
+    assert changed(other.configs[0]) == ["epochs was 3, now 4"]
+    write_splits(tmp_path / "splits.tsv", {"sub-1": "train", "sub-2_ses-1": "train"})
+    assert changed(config) == ["participants were in other parts"]
 
 
 def test_nothing_starts_once_a_stop_is_asked_for(

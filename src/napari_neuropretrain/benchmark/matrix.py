@@ -174,7 +174,7 @@ def _splits(plan: BenchmarkPlan, output: Path) -> Iterator[tuple[str, SplitConfi
         if cohort.splits != NOTHING or not tasks:
             continue
         labels = {cohort.label or one.task.options.label for one in tasks}  # type: ignore[attr-defined]
-        values: dict[str, Any] = {"cohort": cohort.path, "seed": plan.seeds[0]}
+        values: dict[str, Any] = {"cohort": cohort.path}
         # Tasks with different labels share what the division always looks at.
         values |= {"label": labels.pop() if len(labels) == 1 else ""}
         values |= {"output": output / "splits" / name}

@@ -16,7 +16,8 @@ from napari_neuropretrain.benchmark.steps import (
     Unit,
     failures_of,
     is_done,
-    settle,
+    refuse_changes,
+    to_do,
 )
 from napari_neuropretrain.benchmark.summary import find_transfers, summarise
 from napari_neuropretrain.benchmark.table_files import write_results, write_tables
@@ -103,9 +104,8 @@ def _train(matrix: Matrix, config: BenchmarkConfig, report: Report) -> list[Fail
         cell.key: Unit(cell.key, (cell.config, *cell.zero_shot.values()))
         for cell in matrix.cells
     }
-    # Before anything runs: settings of finished cells must be those of the plan.
-    for round_ in (splits, firsts, list(units.values())):
-        settle(round_, config.overwrite)
+    if not config.overwrite:
+        refuse_changes([*splits, *firsts, *units.values()])
     failures = _round("Dividing", splits, config, report)
     failures += _round("Pre-training", firsts, config, report)
     done = {one.key for one in matrix.pretrainings if is_done(one.config)}
@@ -123,7 +123,7 @@ def _train(matrix: Matrix, config: BenchmarkConfig, report: Report) -> list[Fail
 def _round(
     name: str, units: Sequence[Unit], config: BenchmarkConfig, report: Report
 ) -> list[Failure]:
-    todo = settle(units, config.overwrite)
+    todo = to_do(units)
     if not todo:
         return []
     finished = len(units) - len(todo)

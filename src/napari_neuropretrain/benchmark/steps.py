@@ -13,6 +13,7 @@ from typing import Any
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.evaluation import EvaluateConfig, SplitConfig
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
+from napari_neuropretrain.data.split_files import SPLITS, read_splits
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.runs import (
     CONFIG,
@@ -95,36 +96,53 @@ def is_done(config: Config) -> bool:
 
 
 def changed(config: Config) -> list[str]:
-    """Say which settings of a run folder differ from `config`."""
-    path = output_of(config) / CONFIG
-    if not path.is_file() or not is_done(config):
+    """Say in what a finished or begun run folder differs from `config`."""
+    folder = output_of(config)
+    begun = is_done(config) or any(folder.glob("checkpoints/state*.pt"))
+    if not begun or not (folder / CONFIG).is_file():
         return []
-    before = type(config).from_file(path).model_dump(mode="json", exclude=FREE)
+    before = (
+        type(config).from_file(folder / CONFIG).model_dump(mode="json", exclude=FREE)
+    )
     now = config.model_dump(mode="json", exclude=FREE)
-    return [
+    found = [
         f"{name} was {json.dumps(before[name])}, now {json.dumps(value)}"
         for name, value in now.items()
         if before[name] != value
     ]
+    if isinstance(config, FinetuneConfig) and _divided_otherwise(config):
+        found.append("participants were in other parts")
+    return found
 
 
-def settle(units: Sequence[Unit], overwrite: bool) -> list[Unit]:
-    """Return the units with something to do.
+def _divided_otherwise(config: FinetuneConfig) -> bool:
+    """Whether a training had people in another part than its split file says."""
+    mine = output_of(config) / SPLITS
+    if not mine.is_file() or not Path(config.splits).is_file():
+        return False
+    parts = {
+        key.split("_")[0]: part
+        for key, part in read_splits(config.splits, config.fold).items()
+    }
+    return any(
+        parts.get(key.split("_")[0]) != part for key, part in read_splits(mine).items()
+    )
+
+
+def refuse_changes(units: Sequence[Unit]) -> None:
+    """Check, before anything runs, that what is there has the settings of the plan.
 
     Raises
     ------
     ConfigError
-        If finished ones had other settings, and `overwrite` is off.
+        If something has other settings; names the first ones.
     """
-    found, differing = [], []
-    for unit in units:
-        if changes := changed(unit.configs[0]):
-            differing.append(f"{unit.key}: {'; '.join(changes[:_SHOWN])}")
-            if overwrite:
-                found.append(_anew(unit))
-        elif unit.missing():
-            found.append(unit)
-    if differing and not overwrite:
+    differing = [
+        f"{unit.key}: {'; '.join(changes[:_SHOWN])}"
+        for unit in units
+        if (changes := changed(unit.configs[0]))
+    ]
+    if differing:
         more = f" (and {len(differing) - 3} more)" if len(differing) > 3 else ""
         raise ConfigError(
             "The output holds trainings with other settings:\n  "
@@ -132,13 +150,20 @@ def settle(units: Sequence[Unit], overwrite: bool) -> list[Unit]:
             + f"{more}\nGive another output, the settings of before, or overwrite: "
             "true to train those again."
         )
-    return found
+
+
+def to_do(units: Sequence[Unit]) -> list[Unit]:
+    """Return the units with something to do; what has changed is begun anew."""
+    renewed = [_anew(unit) if changed(unit.configs[0]) else unit for unit in units]
+    return [unit for unit in renewed if unit.missing()]
 
 
 def _anew(unit: Unit) -> Unit:
     for config in unit.configs:
         (output_of(config) / RESULT[JOB_OF[type(config)]]).unlink(missing_ok=True)
-    first = unit.configs[0].replace(overwrite=True)
+    first = unit.configs[0]
+    if "overwrite" in type(first).model_fields:
+        first = first.replace(overwrite=True)
     return Unit(unit.key, (first, *unit.configs[1:]))
 
 
