@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from napari_neuropretrain.benchmark.steps import (
     Unit,
+    _await_previous,
     changed,
     failures_of,
     launch,
@@ -95,6 +98,23 @@ def test_what_has_changed_is_begun_anew(tmp_path: Path) -> None:
     assert changed(other.configs[0]) == ["epochs was 3, now 4"]
     write_splits(tmp_path / "splits.tsv", {"sub-1": "train", "sub-2_ses-1": "train"})
     assert changed(config) == ["participants were in other parts"]
+
+
+def test_a_process_that_was_left_behind_is_waited_for(tmp_path: Path) -> None:
+    left = subprocess.Popen(
+        [sys.executable, "-m", "napari_neuropretrain.benchmark.child"],
+        stdin=subprocess.PIPE,
+    )
+    started = {"state": "started", "values": {"pid": left.pid}}
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "events.jsonl").write_text(json.dumps(started) + "\n")
+    threading.Timer(1.0, left.kill).start()
+    _await_previous(tmp_path / "one")
+    assert not psutil.pid_exists(left.pid)
+    left.wait()
+    assert left.stdin is not None
+    left.stdin.close()
+    _await_previous(tmp_path / "one")
 
 
 def test_nothing_starts_once_a_stop_is_asked_for(

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.evaluation import EvaluateConfig, SplitConfig
@@ -55,6 +58,7 @@ FREE |= {"probe_every", "probe_volumes", "model", "cohorts", "batch_size_used"}
 LOOK_S = 0.5
 GRACE_S = 60.0
 _LOG = "output.log"
+_CHILD = "napari_neuropretrain.benchmark.child"
 _SHOWN = 4
 
 
@@ -206,6 +210,7 @@ def launch(
     if order.stop.exists():
         return EXIT_STOPPED
     order.folder.mkdir(parents=True, exist_ok=True)
+    _await_previous(order.folder)
     chosen = {"device": device} if device else {}
     steps = [
         (job, values | (chosen if "device" in values else {}))
@@ -213,7 +218,7 @@ def launch(
     ]
     with (order.folder / _LOG).open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "napari_neuropretrain.benchmark.child"],
+            [sys.executable, "-m", _CHILD],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -228,6 +233,17 @@ def launch(
             child.wait()
             if child.stdin:
                 child.stdin.close()
+
+
+def _await_previous(folder: Path) -> None:
+    """Wait for the process of a killed benchmark, which may take a while to leave."""
+    events, _ = read_events(folder)
+    started = [one["values"]["pid"] for one in events if one["state"] == "started"]
+    with suppress(psutil.Error):
+        for pid in started[-1:]:
+            process = psutil.Process(pid)
+            if _CHILD in process.cmdline():
+                process.wait(GRACE_S)
 
 
 def _follow(
