@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +388,15 @@ def test_a_killed_process_takes_nobody_along(pickled: Any, tmp_path: Path) -> No
     assert "heartbeat" in {one.state for one in heard}
 
 
+def _living_workers() -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # ended just now, and not yet forgotten
+            if "spawn_main" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
+
+
 def test_stopping_ends_the_processes(
     pickled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -396,8 +406,7 @@ def test_stopping_ends_the_processes(
 
     with pytest.raises(Cancelled):
         run_with(pickled(30, -1, 0.3), tmp_path, monkeypatch, stop, workers=2)
-    children = psutil.Process().children(recursive=True)
-    assert not [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+    assert not _living_workers()
     cohort = read_cohort(tmp_path)
     assert 1 <= len(cohort.scans) < 30
     assert cohort.problems == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 
 import pytest
@@ -98,3 +99,4 @@ def test_processes_of_slurm_meet_at_its_first_node(
     assert place["MASTER_ADDR"] == "gpu07"
     assert 15_000 <= int(place["MASTER_PORT"]) < 25_000
     assert (place["RANK"], place["NODE_RANK"]) == ("5", "1")
+    assert not {"MASTER_ADDR", "MASTER_PORT"} & set(os.environ)

@@ -133,5 +133,7 @@ def test_synthetic_participants_need_no_files(tmp_path: Path) -> None:
     assert 0 <= epoch["validation_accuracy"] <= 1
     _, card = load_encoder(Path(outcome.results["encoder"]))
     assert card.trained_on == "12 volumes of the source template_cohort"
-    assert card.cohort.split_of("synthetic-0-1") in ("train", "validation")
+    assert card.cohort.split_of("sub-template0n000001") in ("train", "validation")
     assert card.training["source"]["participants"] == 12
+    assert card.cohort.age_range is not None
+    assert sum(card.cohort.sexes.values()) == 11  # those of the training part

@@ -163,7 +163,7 @@ def _device(name: str, ranks: Ranks) -> torch.device:
 
 def _meeting_place(ranks: Ranks) -> dict[str, str]:
     """Return the variables that torch reads to let the processes meet."""
-    known = os.environ
+    known = dict(os.environ)
     address, port = known.get("MASTER_ADDR"), known.get("MASTER_PORT")
     if ranks.launcher == "srun":
         from lightning.fabric.plugins.environments.slurm import (
@@ -171,7 +171,8 @@ def _meeting_place(ranks: Ranks) -> dict[str, str]:
         )
 
         slurm = SLURMEnvironment(auto_requeue=False)
-        address, port = address or slurm.main_address, port or str(slurm.main_port)
+        with _variables({}, ("MASTER_ADDR", "MASTER_PORT")):  # it sets them for good
+            address, port = address or slurm.main_address, port or str(slurm.main_port)
     if not ranks.launcher:
         address, port = "127.0.0.1", str(_free_port())
     return {
@@ -185,9 +186,9 @@ def _meeting_place(ranks: Ranks) -> dict[str, str]:
 
 
 @contextmanager
-def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
+def _variables(values: Mapping[str, str], others: Sequence[str] = ()) -> Iterator[None]:
+    """Set variables of the environment, and put back what they and others were."""
+    before = {name: os.environ.get(name) for name in (*values, *others)}
     os.environ.update(values)
     try:
         yield

@@ -21,7 +21,7 @@ from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.splits import Part, split_participants
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.progress import Failure, Progress, Report
-from napari_neuropretrain.synthesis.source import VolumeSource
+from napari_neuropretrain.synthesis.source import VolumeSource, label_names
 from napari_neuropretrain.training.cohort_source import CohortSource, source_of
 from napari_neuropretrain.training.division import parts_of_people
 from napari_neuropretrain.training.labelled_cohort import MIN_TRAINING
@@ -207,8 +207,18 @@ def scans_of(source: VolumeSource) -> tuple[Scan, ...]:
         return source.cohort.scans
     seen: Counter[str] = Counter()
     scans = []
-    for name in source.ids:
+    for index, name in enumerate(source.ids):
         seen[name] += 1
         session = f"ses-{seen[name]}" if seen[name] > 1 else None
-        scans.append(Scan(name, session, Path()))
+        scans.append(Scan(name, session, Path(), _row(source, index)))
     return tuple(scans)
+
+
+def _row(source: VolumeSource, index: int) -> dict[str, str]:
+    """Return the labels of a volume as a table has them."""
+    row = {}
+    for name in label_names(source):
+        number, words = source.label(index, name), source.classes(name)
+        if number is not None:
+            row[name] = words[int(number)] if words else f"{number:g}"
+    return row
