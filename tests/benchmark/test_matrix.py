@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from napari_neuropretrain.benchmark.matrix import Matrix, expand, read_plan
+from napari_neuropretrain.benchmark.cells import Matrix
+from napari_neuropretrain.benchmark.matrix import expand, read_plan
 from napari_neuropretrain.benchmark.published import read_published
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.resources import resource_path

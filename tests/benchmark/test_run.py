@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from napari_neuropretrain.benchmark import workers
-from napari_neuropretrain.benchmark.steps import Order
+from napari_neuropretrain.benchmark.launching import Order
 from napari_neuropretrain.config.benchmarking import BenchmarkConfig
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import (

@@ -11,13 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from napari_neuropretrain.benchmark.launching import _await_previous, launch, order_of
 from napari_neuropretrain.benchmark.steps import (
     Unit,
-    _await_previous,
     changed,
     failures_of,
-    launch,
-    order_of,
     refuse_changes,
     to_do,
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.drawing import (
     COLOURS,
     GREY,
@@ -17,7 +18,6 @@ from napari_neuropretrain.benchmark.drawing import (
     panels,
 )
 from napari_neuropretrain.benchmark.gather import BASELINE
-from napari_neuropretrain.benchmark.matrix import Setting
 from napari_neuropretrain.benchmark.results import TITLES, Results
 from napari_neuropretrain.evaluation.assessment import PRIMARY
 from napari_neuropretrain.evaluation.weighted import LOWER_IS_BETTER

@@ -10,8 +10,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.gather import BASELINE
-from napari_neuropretrain.benchmark.matrix import Setting
 
 # Okabe and Ito (2008): told apart by people who do not see all colours.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_neuropretrain.benchmark.matrix import Cell, Setting
+from napari_neuropretrain.benchmark.cells import Cell, Setting
 from napari_neuropretrain.benchmark.steps import is_done
 from napari_neuropretrain.data.stratification import known_columns
 from napari_neuropretrain.data.tables import Row, read_table

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from napari_neuropretrain.benchmark.cells import Cell, Matrix, Pretraining, Setting
 from napari_neuropretrain.config.base import read_yaml
 from napari_neuropretrain.config.benchmarking import (
     BenchmarkInitialisation,
@@ -23,87 +23,6 @@ from napari_neuropretrain.errors import ConfigError
 
 _OF_THE_CELL = {"cohort", "output", "task", "backbone", "initial_weights", "tuning"}
 _OF_THE_CELL |= {"training_fraction", "splits", "fold", "seed", "overwrite"}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the seeds of a cell have in common.
-
-    Parameters
-    ----------
-    task, backbone, initialisation
-        Names of the plan.
-    tuning
-        Name of the strategy.
-    fraction
-        Share of the training part.
-    """
-
-    task: str
-    backbone: str
-    initialisation: str
-    tuning: str
-    fraction: float
-
-    @property
-    def title(self) -> str:
-        """A short name for tables and figures."""
-        tuned = "" if self.tuning == "full" else f", {self.tuning}"
-        return f"{self.backbone}, {self.initialisation}{tuned}"
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """One pre-training that cells start from."""
-
-    key: str
-    config: PretrainConfig
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training, and the other cohorts it is tested on.
-
-    Parameters
-    ----------
-    setting, seed
-        Which one.
-    key
-        Name of its folder.
-    cohort
-        Name of the cohort of its test part.
-    config
-        Of the training.
-    zero_shot
-        Settings of the tests, by cohort.
-    needs
-        Key of the pre-training it starts from, or empty.
-    """
-
-    setting: Setting
-    seed: int
-    key: str
-    cohort: str
-    config: FinetuneConfig
-    zero_shot: Mapping[str, EvaluateConfig]
-    needs: str = ""
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Everything that a plan asks for.
-
-    Parameters
-    ----------
-    splits
-        Divisions, by cohort; cohorts with a split file of their own have none.
-    pretrainings, cells
-        In the order of the plan.
-    """
-
-    splits: Mapping[str, SplitConfig]
-    pretrainings: tuple[Pretraining, ...]
-    cells: tuple[Cell, ...]
 
 
 def read_plan(path: Path) -> BenchmarkPlan:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.comparison_figures import best_settings
 from napari_neuropretrain.benchmark.curves import GRID, calibration, roc_band
 from napari_neuropretrain.benchmark.drawing import (
@@ -18,7 +19,6 @@ from napari_neuropretrain.benchmark.drawing import (
     panels,
 )
 from napari_neuropretrain.benchmark.gather import BASELINE
-from napari_neuropretrain.benchmark.matrix import Setting
 from napari_neuropretrain.benchmark.results import Results, number_text
 from napari_neuropretrain.evaluation.groups import UNKNOWN, group_names
 from napari_neuropretrain.evaluation.predictions import Predictions

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.gather import Seeds, Trained
-from napari_neuropretrain.benchmark.matrix import Setting
 from napari_neuropretrain.benchmark.published import Place, Published
 from napari_neuropretrain.benchmark.summary import Summaries, Transfer
 from napari_neuropretrain.config.benchmarking import BenchmarkPlan

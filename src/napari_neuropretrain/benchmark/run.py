@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from napari_neuropretrain.benchmark.cells import Matrix
 from napari_neuropretrain.benchmark.figures import write_figures
 from napari_neuropretrain.benchmark.gather import Trained, by_setting, read_cell
-from napari_neuropretrain.benchmark.matrix import Matrix, expand, read_plan
+from napari_neuropretrain.benchmark.matrix import expand, read_plan
 from napari_neuropretrain.benchmark.published import Place, Published, read_published
 from napari_neuropretrain.benchmark.report import write_report
 from napari_neuropretrain.benchmark.results import Results

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.gather import BASELINE
-from napari_neuropretrain.benchmark.matrix import Setting
 from napari_neuropretrain.benchmark.results import (
     DIGITS,
     TITLES,

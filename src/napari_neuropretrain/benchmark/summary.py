@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.gather import BASELINE, Seeds
-from napari_neuropretrain.benchmark.matrix import Setting
 from napari_neuropretrain.evaluation.assessment import (
     PRIMARY,
     Certainty,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from napari_neuropretrain.benchmark.matrix import Setting
+from napari_neuropretrain.benchmark.cells import Setting
 from napari_neuropretrain.benchmark.results import (
     TITLES,
     Results,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain import __version__
-from napari_neuropretrain.benchmark.steps import Order, Unit, launch, order_of
+from napari_neuropretrain.benchmark.launching import Order, launch, order_of
+from napari_neuropretrain.benchmark.steps import Unit
 from napari_neuropretrain.config.benchmarking import BenchmarkConfig
 from napari_neuropretrain.errors import ConfigError, NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
