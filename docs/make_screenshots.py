@@ -20,10 +20,11 @@ from pathlib import Path
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_neuropretrain.gui import view, widgets
-from napari_neuropretrain.gui.job_widget import JobWidget
-from napari_neuropretrain.gui.process import Ending
-from napari_neuropretrain.gui.review_widget import open_reviews
+from napari_neuropretrain.gui import widgets
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.review.review_widget import open_reviews
+from napari_neuropretrain.gui.runs.process import Ending
+from napari_neuropretrain.gui.scans import view
 
 WINDOW = (1400, 900)
 LONGEST_RUN_S = 900.0

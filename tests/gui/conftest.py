@@ -126,5 +126,5 @@ def quick_edges(monkeypatch):
         lines[shape[0] // 2], lines[:, shape[1] // 2] = 1, 2
         return lines, np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
 
-    module = "napari_neuropretrain.gui.scan_pair.template_edges"
+    module = "napari_neuropretrain.gui.scans.scan_pair.template_edges"
     monkeypatch.setattr(module, edges)

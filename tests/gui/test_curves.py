@@ -9,10 +9,10 @@ import pytest
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QMouseEvent
 
-from napari_neuropretrain.gui.curve import COLORS, Axes, axis_range
-from napari_neuropretrain.gui.curve_panel import CurvePanel
-from napari_neuropretrain.gui.curves import Curve, Curves
-from napari_neuropretrain.gui.ticks import label_of, log_ticks, ticks
+from napari_neuropretrain.gui.runs.curve import COLORS, Axes, axis_range
+from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
+from napari_neuropretrain.gui.runs.curves import Curve, Curves
+from napari_neuropretrain.gui.runs.ticks import label_of, log_ticks, ticks
 
 
 def epoch(number: int, **values: Any) -> dict[str, Any]:

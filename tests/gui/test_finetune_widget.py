@@ -15,12 +15,12 @@ from napari_neuropretrain.config.estimate import Estimate, EstimateConfig
 from napari_neuropretrain.config.pulled import cached_file, record_path
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
-from napari_neuropretrain.gui import estimate_panel
-from napari_neuropretrain.gui.choice_field import Explanation
-from napari_neuropretrain.gui.estimate_panel import EstimatePanel
-from napari_neuropretrain.gui.estimate_process import EstimateProcess
-from napari_neuropretrain.gui.finetune_widget import FinetuneWidget
-from napari_neuropretrain.gui.weights_text import describe_weights
+from napari_neuropretrain.gui.forms.choice_field import Explanation
+from napari_neuropretrain.gui.forms.weights_text import describe_weights
+from napari_neuropretrain.gui.jobs import estimate_panel
+from napari_neuropretrain.gui.jobs.estimate_panel import EstimatePanel
+from napari_neuropretrain.gui.jobs.estimate_process import EstimateProcess
+from napari_neuropretrain.gui.jobs.finetune_widget import FinetuneWidget
 
 FAKE = """
 import json, os, subprocess, sys, time

@@ -6,7 +6,7 @@ from qtpy.QtCore import Qt
 
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.form import Form
+from napari_neuropretrain.gui.forms.form import Form
 
 
 @pytest.mark.parametrize("job", [entry.name for entry in JOBS])

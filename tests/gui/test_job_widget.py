@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_neuropretrain.gui.job_widget import JobWidget
-from napari_neuropretrain.gui.run_queue import QUEUE
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.runs.run_queue import QUEUE
 
 
 @pytest.fixture
 def make_widget(qtbot, tmp_path, fake_job, monkeypatch):
     # Notifications are napari's own; here they would only print.
-    module = "napari_neuropretrain.gui.job_widget.notifications."
+    module = "napari_neuropretrain.gui.jobs.job_widget.notifications."
     monkeypatch.setattr(module + "show_info", lambda text: None)
     monkeypatch.setattr(module + "show_warning", lambda text: None)
 

@@ -9,15 +9,15 @@ from napari.layers import Image, Layer
 
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.errors import ImageError
-from napari_neuropretrain.gui import layers, view
-from napari_neuropretrain.gui.layer_scan import (
+from napari_neuropretrain.gui.reader import read_layers
+from napari_neuropretrain.gui.scans import layers, view
+from napari_neuropretrain.gui.scans.layer_scan import (
     current_layer,
     file_of,
     suggest_output,
     voxels_of,
     write_scan,
 )
-from napari_neuropretrain.gui.reader import read_layers
 
 HEAD = np.arange(6 * 7 * 8, dtype=np.float32).reshape(6, 7, 8)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_neuropretrain.gui import layers, view
-from napari_neuropretrain.gui.overlay import symmetric_limit, two_sided_colormap
+from napari_neuropretrain.gui.scans import layers, view
+from napari_neuropretrain.gui.scans.overlay import symmetric_limit, two_sided_colormap
 
 LAS = np.diag([-2.0, 1.5, 1.0, 1.0])
 LAS[:3, 3] = 30, -40, -20

@@ -6,9 +6,9 @@ from napari.components import ViewerModel
 
 from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.volumes import read_volume
-from napari_neuropretrain.gui import view
-from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.jobs.preprocess_widget import PreprocessWidget
 from napari_neuropretrain.gui.reader import read_layers
+from napari_neuropretrain.gui.scans import view
 
 pytestmark = pytest.mark.usefixtures("quick_edges")
 

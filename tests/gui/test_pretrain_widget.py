@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from napari_neuropretrain.config.estimate import Estimate
 from napari_neuropretrain.config.trainings import PretrainConfig
-from napari_neuropretrain.gui import estimate_panel
-from napari_neuropretrain.gui.pretrain_widget import PretrainWidget
-from napari_neuropretrain.gui.preview_layers import preview_layers, previews_of
-from napari_neuropretrain.gui.results import load_result
+from napari_neuropretrain.gui.jobs import estimate_panel
+from napari_neuropretrain.gui.jobs.pretrain_widget import PretrainWidget
+from napari_neuropretrain.gui.jobs.preview_layers import preview_layers, previews_of
+from napari_neuropretrain.gui.jobs.results import load_result
 
 FAKE_ESTIMATE = """
 import json, sys

@@ -8,9 +8,9 @@ import pytest
 from napari_neuropretrain import runs
 from napari_neuropretrain.config.jobs import PredictConfig
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.follow import Follower
-from napari_neuropretrain.gui.process import attach, is_running, start
-from napari_neuropretrain.gui.run_queue import RunQueue
+from napari_neuropretrain.gui.runs.follow import Follower
+from napari_neuropretrain.gui.runs.process import attach, is_running, start
+from napari_neuropretrain.gui.runs.run_queue import RunQueue
 
 
 @pytest.fixture

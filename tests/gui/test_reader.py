@@ -9,9 +9,9 @@ from napari.components import ViewerModel
 from npe2 import PluginManifest
 
 from napari_neuropretrain.errors import ImageError
-from napari_neuropretrain.gui import layers, view
+from napari_neuropretrain.gui.jobs.results import load_result
 from napari_neuropretrain.gui.reader import get_reader, read_layers
-from napari_neuropretrain.gui.results import load_result
+from napari_neuropretrain.gui.scans import layers, view
 
 
 def save(path, data):

@@ -5,10 +5,11 @@ from napari.components import ViewerModel
 from napari.utils.shortcuts import default_shortcuts
 
 from napari_neuropretrain.data.quality import read_quality
-from napari_neuropretrain.gui import review_widget, view
-from napari_neuropretrain.gui.review_panel import COLORS, SHORTCUTS
-from napari_neuropretrain.gui.review_widget import ReviewWidget, has_report
-from napari_neuropretrain.gui.scan_pair import pair_layers, preproc_of
+from napari_neuropretrain.gui.review import review_widget
+from napari_neuropretrain.gui.review.review_panel import COLORS, SHORTCUTS
+from napari_neuropretrain.gui.review.review_widget import ReviewWidget, has_report
+from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.gui.scans.scan_pair import pair_layers, preproc_of
 
 pytestmark = pytest.mark.usefixtures("quick_edges")
 
@@ -125,7 +126,7 @@ def test_errors_are_sentences(qtbot, review, derivatives, tmp_path, monkeypatch)
 
 def test_the_report_is_opened_in_the_browser(review, derivatives, monkeypatch):
     opened = []
-    desktop = "napari_neuropretrain.gui.review_widget.QDesktopServices.openUrl"
+    desktop = "napari_neuropretrain.gui.review.review_widget.QDesktopServices.openUrl"
     monkeypatch.setattr(desktop, lambda url: opened.append(url.toLocalFile()) or True)
     assert review.panel.report_button.isEnabled()
     review.panel.report_button.click()

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_neuropretrain.gui import layers, view
-from napari_neuropretrain.gui.results import load_result
-from napari_neuropretrain.gui.scan_pair import find_preproc, pair_layers, preproc_of
+from napari_neuropretrain.gui.jobs.results import load_result
+from napari_neuropretrain.gui.scans import layers, view
+from napari_neuropretrain.gui.scans.scan_pair import (
+    find_preproc,
+    pair_layers,
+    preproc_of,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_edges")
 

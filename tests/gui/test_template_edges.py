@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from napari_neuropretrain.data.template import load_template, template_grid
-from napari_neuropretrain.gui import template_edges
-from napari_neuropretrain.gui.template_edges import BRAIN, TISSUE
+from napari_neuropretrain.gui.scans import template_edges
+from napari_neuropretrain.gui.scans.template_edges import BRAIN, TISSUE
 
 
 def test_lines_lie_on_the_edges_of_the_template(monkeypatch):

@@ -8,10 +8,10 @@ from npe2 import PluginManifest
 from qtpy.QtCore import Qt
 
 from napari_neuropretrain.data.quality import read_quality
-from napari_neuropretrain.gui import layers, view
-from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
-from napari_neuropretrain.gui.preview_layers import PREVIEW_KEY, show_preview
-from napari_neuropretrain.gui.review_widget import open_reviews
+from napari_neuropretrain.gui.jobs.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.jobs.preview_layers import PREVIEW_KEY, show_preview
+from napari_neuropretrain.gui.review.review_widget import open_reviews
+from napari_neuropretrain.gui.scans import layers, view
 from napari_neuropretrain.gui.widgets import ExplainWidget
 
 pytestmark = [pytest.mark.gl, pytest.mark.usefixtures("no_gl")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_neuropretrain.gui.layers import LayerData
+    from napari_neuropretrain.gui.scans.layers import LayerData
 
 SUFFIXES = (".nii.gz", ".nii", ".mgh", ".mgz")
 MAPS = (
@@ -40,7 +40,7 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     """
     import napari
 
-    from napari_neuropretrain.gui.view import set_up_view
+    from napari_neuropretrain.gui.scans.view import set_up_view
 
     paths = [path] if isinstance(path, str) else list(path)
     layers = [layer for one in paths for layer in read_layers(Path(one))]
@@ -59,8 +59,8 @@ def read_layers(path: Path) -> list[LayerData]:
         If it cannot be read.
     """
     from napari_neuropretrain.data.volumes import read_volume
-    from napari_neuropretrain.gui import layers
-    from napari_neuropretrain.gui.overlay import symmetric_limit
+    from napari_neuropretrain.gui.scans import layers
+    from napari_neuropretrain.gui.scans.overlay import symmetric_limit
 
     stem = stem_of(path)
     if stem.endswith((*MAPS, BRAIN_MASK)):
@@ -150,7 +150,7 @@ def _explanation(path: Path) -> dict[str, Any]:
 
 def _strongest_share(details: dict[str, Any], limit: float) -> float:
     """Return the share of the limit to hide: the job's own threshold if known."""
-    from napari_neuropretrain.gui.overlay import START_FRACTION
+    from napari_neuropretrain.gui.scans.overlay import START_FRACTION
 
     threshold = details.get("explanation", {}).get("strongest_threshold")
     known = isinstance(threshold, int | float) and 0 < threshold < limit

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_neuropretrain.gui.finetune_widget import FinetuneWidget
-from napari_neuropretrain.gui.job_widget import JobWidget
-from napari_neuropretrain.gui.preprocess_widget import PreprocessWidget
-from napari_neuropretrain.gui.pretrain_widget import PretrainWidget
-from napari_neuropretrain.gui.review_widget import ReviewWidget
-from napari_neuropretrain.gui.view_controls import ViewControls
+from napari_neuropretrain.gui.jobs.finetune_widget import FinetuneWidget
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.preprocess_widget import PreprocessWidget
+from napari_neuropretrain.gui.jobs.pretrain_widget import PretrainWidget
+from napari_neuropretrain.gui.review.review_widget import ReviewWidget
+from napari_neuropretrain.gui.scans.view_controls import ViewControls
 
 if TYPE_CHECKING:
     import napari

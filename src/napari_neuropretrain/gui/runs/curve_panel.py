@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from napari_neuropretrain.gui.curve import CurvePlot
-from napari_neuropretrain.gui.curves import LOSS, Curves
+from napari_neuropretrain.gui.runs.curve import CurvePlot
+from napari_neuropretrain.gui.runs.curves import LOSS, Curves
 
 
 class CurvePanel(QWidget):

@@ -18,11 +18,11 @@ from napari_neuropretrain.data.quality import (
     read_quality,
 )
 from napari_neuropretrain.errors import CohortError, NeuropretrainError
-from napari_neuropretrain.gui import view
-from napari_neuropretrain.gui.layers import LayerData
-from napari_neuropretrain.gui.review_panel import ReviewPanel
-from napari_neuropretrain.gui.scan_pair import pair_layers, preproc_of
-from napari_neuropretrain.gui.view_controls import ViewControls
+from napari_neuropretrain.gui.review.review_panel import ReviewPanel
+from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.gui.scans.layers import LayerData
+from napari_neuropretrain.gui.scans.scan_pair import pair_layers, preproc_of
+from napari_neuropretrain.gui.scans.view_controls import ViewControls
 
 if TYPE_CHECKING:
     import napari

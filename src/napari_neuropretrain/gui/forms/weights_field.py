@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
 
 from napari_neuropretrain.config.pulled import is_pulled
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
-from napari_neuropretrain.gui.choice_field import Explanation, side_button
-from napari_neuropretrain.gui.weights_text import WeightsNote, describe_weights
+from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.forms.weights_text import WeightsNote, describe_weights
 
 _SCRATCH = "from scratch"
 _NAME = Qt.ItemDataRole.UserRole

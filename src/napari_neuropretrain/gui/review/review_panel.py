@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.data.quality import VERDICTS, QualityRow
-from napari_neuropretrain.gui.job_layout import button_row, wide_button
+from napari_neuropretrain.gui.jobs.job_layout import button_row, wide_button
 
 COLORS = {"keep": "#6fcf97", "look": "#f2b84b", "reject": "#f08a7b"}
 """Background of each verdict; the text on it is nearly black."""

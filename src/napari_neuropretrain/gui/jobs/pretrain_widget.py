@@ -13,9 +13,9 @@ from napari_neuropretrain.config.options.sources import CohortOptions
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.estimate_panel import EstimatePanel, estimate_config
-from napari_neuropretrain.gui.job_widget import JobWidget
-from napari_neuropretrain.gui.preview_panel import PreviewPanel
+from napari_neuropretrain.gui.jobs.estimate_panel import EstimatePanel, estimate_config
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.preview_panel import PreviewPanel
 from napari_neuropretrain.runs import CONFIG, check_inputs
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import ConfigError, NeuropretrainError
-from napari_neuropretrain.gui import view
-from napari_neuropretrain.gui.command import command_line
-from napari_neuropretrain.gui.follow import Follower, Update
-from napari_neuropretrain.gui.form import Form
-from napari_neuropretrain.gui.job_layout import lay_out, wide_button
-from napari_neuropretrain.gui.process import Ending, attach, is_running, start
-from napari_neuropretrain.gui.results import Shown, load_result
-from napari_neuropretrain.gui.run_panel import RunPanel
-from napari_neuropretrain.gui.run_queue import QUEUE, device_of
-from napari_neuropretrain.gui.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.forms.form import Form
+from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.jobs.job_layout import lay_out, wide_button
+from napari_neuropretrain.gui.jobs.results import Shown, load_result
+from napari_neuropretrain.gui.runs.command import command_line
+from napari_neuropretrain.gui.runs.follow import Follower, Update
+from napari_neuropretrain.gui.runs.process import Ending, attach, is_running, start
+from napari_neuropretrain.gui.runs.run_panel import RunPanel
+from napari_neuropretrain.gui.runs.run_queue import QUEUE, device_of
+from napari_neuropretrain.gui.scans import view
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -11,24 +11,24 @@ from napari.qt.threading import create_worker
 from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.quality import QUALITY_TABLE
 from napari_neuropretrain.errors import ImageError, NeuropretrainError
-from napari_neuropretrain.gui.job_layout import button_row, wide_button
-from napari_neuropretrain.gui.job_widget import JobWidget
-from napari_neuropretrain.gui.layer_scan import (
+from napari_neuropretrain.gui.jobs.job_layout import button_row, wide_button
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.results import Shown
+from napari_neuropretrain.gui.review.review_widget import (
+    has_report,
+    open_report,
+    open_review,
+    open_reviews,
+)
+from napari_neuropretrain.gui.scans.layer_scan import (
     current_layer,
     file_of,
     suggest_output,
     voxels_of,
     write_scan,
 )
-from napari_neuropretrain.gui.results import Shown
-from napari_neuropretrain.gui.review_widget import (
-    has_report,
-    open_report,
-    open_review,
-    open_reviews,
-)
-from napari_neuropretrain.gui.template_edges import template_edges
-from napari_neuropretrain.gui.view_controls import ViewControls
+from napari_neuropretrain.gui.scans.template_edges import template_edges
+from napari_neuropretrain.gui.scans.view_controls import ViewControls
 
 if TYPE_CHECKING:
     import napari

@@ -12,8 +12,8 @@ from napari.layers import Layer
 from numpy.typing import NDArray
 
 from napari_neuropretrain.data.image_files import open_image, read_voxels
-from napari_neuropretrain.gui import view
-from napari_neuropretrain.gui.layers import (
+from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.gui.scans.layers import (
     NAMED_KEY,
     LayerData,
     brain_limits,

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from napari_neuropretrain.gui.job_widget import JobWidget
+    from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 
 _LEAST_FORM = 140
 """Height of the form below which it is not made smaller, in pixels."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain.data.orientation import spacing_of
-from napari_neuropretrain.gui.layers import AFTER, BEFORE, SIDE_KEY, edges_layer
 from napari_neuropretrain.gui.reader import (
     BRAIN_MASK,
     PREPROC,
@@ -16,10 +15,11 @@ from napari_neuropretrain.gui.reader import (
     read_layers,
     stem_of,
 )
-from napari_neuropretrain.gui.template_edges import template_edges
+from napari_neuropretrain.gui.scans.layers import AFTER, BEFORE, SIDE_KEY, edges_layer
+from napari_neuropretrain.gui.scans.template_edges import template_edges
 
 if TYPE_CHECKING:
-    from napari_neuropretrain.gui.layers import LayerData
+    from napari_neuropretrain.gui.scans.layers import LayerData
 
 EDGES_NAME = "template edges"
 

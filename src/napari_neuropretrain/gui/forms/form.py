@@ -20,8 +20,8 @@ from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.choice_field import ChoiceField
-from napari_neuropretrain.gui.field_widgets import (
+from napari_neuropretrain.gui.forms.choice_field import ChoiceField
+from napari_neuropretrain.gui.forms.field_widgets import (
     FieldWidget,
     from_list,
     is_list,
@@ -29,8 +29,8 @@ from napari_neuropretrain.gui.field_widgets import (
     make_widget,
     shown_value,
 )
-from napari_neuropretrain.gui.path_field import path_row
-from napari_neuropretrain.gui.weights_field import WeightsField
+from napari_neuropretrain.gui.forms.path_field import path_row
+from napari_neuropretrain.gui.forms.weights_field import WeightsField
 
 SHOWN_FIRST = ("epochs", "device")
 """Numbers people change at once; other numbers are folded away."""

@@ -14,7 +14,7 @@ from napari_neuropretrain.data.orientation import (
     to_canonical,
     to_napari,
 )
-from napari_neuropretrain.gui.overlay import (
+from napari_neuropretrain.gui.scans.overlay import (
     START_FRACTION,
     symmetric_limit,
     two_sided_colormap,

@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
-from napari_neuropretrain.gui.layers import (
+from napari_neuropretrain.gui.scans.layers import (
     AFTER,
     BEFORE,
     OCCLUSION_KEY,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
 
-from napari_neuropretrain.gui import layers, view
-from napari_neuropretrain.gui.job_layout import wide_button
-from napari_neuropretrain.gui.layers import AFTER, BEFORE
-from napari_neuropretrain.gui.overlay import START_FRACTION
+from napari_neuropretrain.gui.jobs.job_layout import wide_button
+from napari_neuropretrain.gui.scans import layers, view
+from napari_neuropretrain.gui.scans.layers import AFTER, BEFORE
+from napari_neuropretrain.gui.scans.overlay import START_FRACTION
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.contract import name_shape
 from napari_neuropretrain.config.fields import NOTHING
-from napari_neuropretrain.gui.path_field import make_path_widget
+from napari_neuropretrain.gui.forms.path_field import make_path_widget
 
 FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 

@@ -19,12 +19,12 @@ from napari_neuropretrain.config.estimate import (
     PretrainEstimateConfig,
 )
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.choice_field import Explanation, side_button
-from napari_neuropretrain.gui.estimate_process import (
+from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.jobs.estimate_process import (
     AnyEstimateConfig,
     EstimateProcess,
 )
-from napari_neuropretrain.gui.wrapped_label import WrappedLabel
 
 AnyConfig = TypeVar("AnyConfig", EstimateConfig, PretrainEstimateConfig)
 DELAY_MS, POLL_MS = 1200, 250

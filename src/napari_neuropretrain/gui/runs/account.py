@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_neuropretrain.gui.curves import Curves
+from napari_neuropretrain.gui.runs.curves import Curves
 
 SCAN_STEPS = ("brain mask", "bias field", "registration", "resampling", "intensity")
 """What the engine calls the steps of one scan; it announces each as it begins."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from napari_neuropretrain.errors import NeuropretrainError
-from napari_neuropretrain.gui.process import ChildRun, Ending, Event
-from napari_neuropretrain.gui.run_queue import QUEUE, RunQueue, Ticket
+from napari_neuropretrain.gui.runs.process import ChildRun, Ending, Event
+from napari_neuropretrain.gui.runs.run_queue import QUEUE, RunQueue, Ticket
 
 POLL_S = 0.2
 

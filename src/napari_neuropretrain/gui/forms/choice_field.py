@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.gui.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
-    from napari_neuropretrain.gui.form import Form
+    from napari_neuropretrain.gui.forms.form import Form
 
 
 class ChoiceField(QWidget):

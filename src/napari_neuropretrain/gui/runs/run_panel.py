@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_neuropretrain.gui.account import Account
-from napari_neuropretrain.gui.curve_panel import CurvePanel
-from napari_neuropretrain.gui.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.runs.account import Account
+from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
 
 _LOG_LINES = 5000
 

@@ -20,7 +20,7 @@ from napari_neuropretrain.data.orientation import (
 )
 from napari_neuropretrain.errors import ImageError
 from napari_neuropretrain.gui.reader import MAPS, PREPROC, stem_of
-from napari_neuropretrain.gui.scan_pair import is_scan
+from napari_neuropretrain.gui.scans.scan_pair import is_scan
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.estimate import EstimateConfig
-from napari_neuropretrain.gui.estimate_panel import EstimatePanel, estimate_config
-from napari_neuropretrain.gui.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.estimate_panel import EstimatePanel, estimate_config
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

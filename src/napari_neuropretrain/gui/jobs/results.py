@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain.data.quality import VERDICTS, read_quality
-from napari_neuropretrain.gui.preview_layers import preview_layers
+from napari_neuropretrain.gui.jobs.preview_layers import preview_layers
 from napari_neuropretrain.gui.reader import read_layers
-from napari_neuropretrain.gui.scan_pair import (
+from napari_neuropretrain.gui.scans.scan_pair import (
     find_preproc,
     is_scan,
     pair_layers,
 )
 
 if TYPE_CHECKING:
-    from napari_neuropretrain.gui.layers import LayerData
+    from napari_neuropretrain.gui.scans.layers import LayerData
 
 MOST_ROWS = 2000
 

@@ -21,12 +21,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.config.preview import PreviewConfig
-from napari_neuropretrain.gui.choice_field import Explanation
-from napari_neuropretrain.gui.follow import Follower, Update
-from napari_neuropretrain.gui.job_layout import wide_button
-from napari_neuropretrain.gui.preview_layers import arrange, previews_of, show_preview
-from napari_neuropretrain.gui.process import Ending, start
-from napari_neuropretrain.gui.results import Shown, load_result
+from napari_neuropretrain.gui.forms.choice_field import Explanation
+from napari_neuropretrain.gui.jobs.job_layout import wide_button
+from napari_neuropretrain.gui.jobs.preview_layers import (
+    arrange,
+    previews_of,
+    show_preview,
+)
+from napari_neuropretrain.gui.jobs.results import Shown, load_result
+from napari_neuropretrain.gui.runs.follow import Follower, Update
+from napari_neuropretrain.gui.runs.process import Ending, start
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

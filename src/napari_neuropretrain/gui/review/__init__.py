@@ -1,0 +1,1 @@
+"""Looking through the quality of a cohort."""

@@ -1,0 +1,1 @@
+"""Scans as napari layers, and the view on them."""
