@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
-import annotated_types as bounds
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from pydantic.fields import FieldInfo
 
+from napari_neuropretrain.cli.flag_texts import default_of, flag_of, help_of, note_of
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.catalog import CATALOGS
-from napari_neuropretrain.config.contract import name_shape
 from napari_neuropretrain.errors import ConfigError
 
 
@@ -33,7 +31,7 @@ class FlagParser(ArgumentParser):  # type: ignore[misc, unused-ignore]
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Turn a parser's complaint into a sentence."""
         text = re.sub(
-            r'Parser key "([\w.]+)"', lambda found: _flag(found.group(1)), message
+            r'Parser key "([\w.]+)"', lambda found: flag_of(found.group(1)), message
         )
         raise ConfigError(f"{text}\nSee: {self.prog} --help")
 
@@ -57,11 +55,12 @@ def flag_parser(job: str, config: type[Config]) -> FlagParser:
         # A flag alone means yes.
         alone = {"nargs": "?", "const": True} if field.annotation is bool else {}
         parser.add_argument(
-            _flag(name),
-            *([_flag(short)] if (short := _extra(field, "short")) else []),
+            flag_of(name),
+            *([flag_of(short)] if (short := note_of(field, "short")) else []),
             type=_kind(field),
-            default=None if required else _shown(field),
-            help=_help(field) + (" (required)" if required else ""),
+            default=None if required else default_of(field),
+            help=help_of(field).replace("%", "%%")
+            + (" (required)" if required else ""),
             **alone,  # type: ignore[arg-type]
         )
     return parser
@@ -83,49 +82,21 @@ def parse_flags(job: str, config: type[Config], arguments: Sequence[str]) -> Con
     try:
         return config.parse(values, source="the command line")
     except ConfigError as error:
-        text = re.sub(r"(?m)^  (\w+)", lambda found: "  " + _flag(found[1]), str(error))
+        text = re.sub(
+            r"(?m)^  (\w+)", lambda found: "  " + flag_of(found[1]), str(error)
+        )
         raise ConfigError(f"{text}\nSee: neuropretrain {job} --help") from None
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _help(field: FieldInfo, required: bool) -> str:
+    return help_of(field).replace("%", "%%") + (" (required)" if required else "")
 
 
 def _kind(field: FieldInfo) -> Any:
-    if _catalog(field):
+    if note_of(field, "catalog"):
         return str | dict[str, Any]
-    if _extra(field, "text"):  # YAML reads 80 as a number, and a list as one
+    if note_of(field, "text"):  # YAML reads 80 as a number, and a list as one
         return str | int | list[int]
     if get_origin(field.annotation) is tuple:  # one text with commas, or a list
         return str | list[str]
     return str if field.annotation is Path else field.annotation
-
-
-def _shown(field: FieldInfo) -> Any:
-    default = field.default
-    if _extra(field, "text"):
-        return name_shape(default)
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    return str(default) if isinstance(default, Path) else default
-
-
-def _catalog(field: FieldInfo) -> str:
-    return _extra(field, "catalog")
-
-
-def _extra(field: FieldInfo, name: str) -> str:
-    extra = field.json_schema_extra
-    return str(extra.get(name, "")) if isinstance(extra, dict) else ""
-
-
-def _help(field: FieldInfo) -> str:
-    text = (field.description or "").rstrip(".").replace("%", "%%")
-    if catalog := _catalog(field):
-        names = ", ".join(entry.name for entry in CATALOGS[catalog])
-        return f"{text}: {names}"
-    low = [str(m.ge) for m in field.metadata if isinstance(m, bounds.Ge)]
-    low += [f"over {m.gt}" for m in field.metadata if isinstance(m, bounds.Gt)]
-    high = [str(m.le) for m in field.metadata if isinstance(m, bounds.Le)]
-    high += [f"under {m.lt}" for m in field.metadata if isinstance(m, bounds.Lt)]
-    return f"{text} [{low[0]} to {high[0]}]" if low and high else text
