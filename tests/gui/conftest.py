@@ -81,6 +81,18 @@ def no_gl() -> None:
         pytest.skip("No display with OpenGL: run under xvfb-run to test the viewer.")
 
 
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory, monkeypatch):
+    """Keep the settings of whoever runs the tests out of them, and safe from them."""
+    from napari import settings
+
+    folder = tmp_path_factory.mktemp("settings")
+    settings._clear_plugin_settings_cache()
+    monkeypatch.setattr(settings, "_CFG_PATH", str(folder / "settings.yaml"))
+    yield
+    settings._clear_plugin_settings_cache()
+
+
 GRID = np.diag([2.0, 2.0, 2.0, 1.0])
 
 

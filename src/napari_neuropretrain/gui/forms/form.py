@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_origin
@@ -188,6 +189,15 @@ class Form(QWidget):
             widget.value = shown_value(value, self._options.model_fields[name])
             # A box shows few decimals, and some text instead of numbers.
             self._exact[name] = (widget.value, value)
+
+    def propose(self, values: Mapping[str, Any]) -> None:
+        """Show other values than the defaults in some fields, to begin with."""
+        for name, value in values.items():
+            widget = self.widgets[name]
+            if isinstance(widget, FileEdit):
+                widget.line_edit.value = str(value)
+            else:
+                widget.value = value
 
 
 def _shown_first(name: str, field: FieldInfo) -> bool:

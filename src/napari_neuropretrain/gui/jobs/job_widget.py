@@ -25,6 +25,7 @@ from napari_neuropretrain.gui.runs.process import Ending, attach, is_running, st
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
 from napari_neuropretrain.gui.runs.run_queue import QUEUE, device_of
 from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.gui.settings import form_defaults
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -65,6 +66,7 @@ class JobWidget(QWidget):
         self._kinds_shown: set[str] = set()
         options = JOBS[job].options
         self.form = Form(options)
+        self.form.propose(form_defaults(options, job))
         self.form.changed.connect(self._check)
         self.problem = WrappedLabel()
         self.problem.setObjectName("problem")
