@@ -56,10 +56,11 @@ ALLOWED = {
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation"}
-    | {"backbone", ""},
+    | {"backbone", "reporting", ""},
     "demo": BASE
     | {"runs", "data", "synthesis", "explanation", "evaluation", "preprocessing"}
     | {"weights", ""},
+    "reporting": BASE,
     "cli": BASE | {"runs", "process_settings", ""},
     "gui": BASE | {"runs", "data", "synthesis", ""},
     "__main__": {"cli"},
