@@ -44,7 +44,7 @@ def test_weights_of_zero_can_leave_it() -> None:
     assert torch.equal(weights.detach(), torch.full((2, 2), -0.5))
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "lars"])
 def test_each_goes_on_from_its_state(name: str) -> None:
     def begin() -> tuple[nn.Parameter, torch.optim.Optimizer]:
         weights = nn.Parameter(torch.ones(3, 2))

@@ -37,7 +37,7 @@ Nodes = Annotated[int, Field(ge=1, le=1024)]
 Minutes = Annotated[float, Field(ge=0, le=1440)]
 Decay = Annotated[float, Field(ge=0, le=0.9999)]
 GradientNorm = Annotated[float, Field(ge=0, le=1000)]
-Optimiser = Literal["adamw", "sgd", "lars"]
+Optimiser = Literal["adamw", "adam", "sgd", "lars"]
 Momentum = Annotated[float, Field(ge=0, le=0.999)]
 InitialWeights = Annotated[
     str, Field(json_schema_extra={"weights": "initial", "short": "init"})

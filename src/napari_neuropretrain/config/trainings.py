@@ -61,7 +61,7 @@ class FinetuneConfig(Config):
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Steps whose gradients are added up for one update of the weights."""
     optimiser: Optimiser = "adamw"
-    """adamw; sgd, with Nesterov's momentum; or lars, for very large batches."""
+    """adamw; adam; sgd, with Nesterov's momentum; or lars, for very large batches."""
     momentum: Momentum = 0.9
     """Share of the step before that is kept, by sgd and lars."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
@@ -161,7 +161,7 @@ class PretrainConfig(Config):
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Steps whose gradients are added up; does not show a method more volumes."""
     optimiser: Optimiser = "adamw"
-    """adamw; sgd, with Nesterov's momentum; or lars, for very large batches."""
+    """adamw; adam; sgd, with Nesterov's momentum; or lars, for very large batches."""
     momentum: Momentum = 0.9
     """Share of the step before that is kept, by sgd and lars."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4

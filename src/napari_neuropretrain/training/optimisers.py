@@ -1,4 +1,4 @@
-"""Which optimiser moves the weights: AdamW, SGD with momentum, or LARS."""
+"""Which optimiser moves the weights: AdamW, Adam, SGD with momentum, or LARS."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
-OptimiserName: TypeAlias = Literal["adamw", "sgd", "lars"]
+OptimiserName: TypeAlias = Literal["adamw", "adam", "sgd", "lars"]
 
 
 def make_optimiser(
@@ -20,7 +20,8 @@ def make_optimiser(
     Parameters
     ----------
     name
-        adamw, sgd (with Nesterov's momentum) or lars.
+        adamw, adam (whose decay is part of the gradient), sgd (with Nesterov's
+        momentum) or lars.
     groups
         Of parameters, each with ``lr`` and ``weight_decay``.
     rate
@@ -32,6 +33,8 @@ def make_optimiser(
         return SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0)
     if name == "lars":
         return Lars(groups, rate, momentum)
+    if name == "adam":
+        return Adam(groups, lr=rate)
     return AdamW(groups, lr=rate)
 
 
