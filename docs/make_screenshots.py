@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QApplication
 from napari_neuropretrain.gui import widgets
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.gui.review.review_widget import open_reviews
-from napari_neuropretrain.gui.runs.process import Ending
+from napari_neuropretrain.runs.child_run import Ending
 from napari_neuropretrain.gui.scans import view
 
 WINDOW = (1400, 900)

@@ -7,6 +7,7 @@ import csv
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -178,3 +179,50 @@ def toy_label_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = nib.Nifti1Image(labels.astype(np.int16), np.diag([2.0, 2, 2, 1]))
     nib.save(image, root / "brain.nii.gz")
     return root
+
+
+FAKE_JOB = """
+import json, os, sys, time
+from pathlib import Path
+import yaml
+settings = yaml.safe_load(Path(sys.argv[-1]).read_text())
+out, mode = Path(settings["output"]), sys.argv[1]
+def say(state, message="", **more):
+    event = {"time": time.time(), "state": state, "message": message, **more}
+    with (out / "events.jsonl").open("a") as file:
+        file.write(json.dumps(event) + chr(10))
+print("hello from the child", flush=True)
+if mode == "crash":
+    sys.exit(5)
+say("started", values={"pid": os.getpid(), "job": "fake"})
+if mode == "deaf":
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    (out / "grandchild").write_text(str(child.pid))
+    time.sleep(60)
+if mode == "fail":
+    say("failed", "The scan 'a.nii' is broken.")
+    sys.exit(1)
+for i in range(3 if mode == "finish" else 600):
+    say("step", "Counting", step=i, total=3, values={"loss": 1 / (i + 1)})
+    if (out / "stop").exists():
+        say("stopped", "Stopped; what was finished is kept.")
+        sys.exit(3)
+    time.sleep(0.02)
+table = out / "predictions.tsv"
+table.write_text("participant_id\\tprediction\\nsub-01\\t61.23456\\n")
+say("result", values={"kind": "predictions", "path": str(table)})
+say("finished", "Counted to 3.")
+"""
+
+
+@pytest.fixture
+def fake_job(tmp_path):
+    """Return the command of a small job; its mode chooses how it ends."""
+    script = tmp_path / "fake_job.py"
+    script.write_text(textwrap.dedent(FAKE_JOB))
+
+    def command(mode: str) -> list[str]:
+        return [sys.executable, str(script), mode]
+
+    return command

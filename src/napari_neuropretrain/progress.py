@@ -6,8 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+KEEP_BEST = "keep_best"
+"""A file of this name in a run folder asks a training to end after its step."""
+
 State: TypeAlias = Literal[
     "started",
+    "queued",
+    "paused",
+    "running",
     "step",
     "epoch",
     "metric",

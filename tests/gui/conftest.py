@@ -3,58 +3,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-
-FAKE_JOB = """
-import json, os, sys, time
-from pathlib import Path
-import yaml
-settings = yaml.safe_load(Path(sys.argv[-1]).read_text())
-out, mode = Path(settings["output"]), sys.argv[1]
-def say(state, message="", **more):
-    event = {"time": time.time(), "state": state, "message": message, **more}
-    with (out / "events.jsonl").open("a") as file:
-        file.write(json.dumps(event) + chr(10))
-print("hello from the child", flush=True)
-if mode == "crash":
-    sys.exit(5)
-say("started", values={"pid": os.getpid(), "job": "fake"})
-if mode == "deaf":
-    import subprocess
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    (out / "grandchild").write_text(str(child.pid))
-    time.sleep(60)
-if mode == "fail":
-    say("failed", "The scan 'a.nii' is broken.")
-    sys.exit(1)
-for i in range(3 if mode == "finish" else 600):
-    say("step", "Counting", step=i, total=3, values={"loss": 1 / (i + 1)})
-    if (out / "stop").exists():
-        say("stopped", "Stopped; what was finished is kept.")
-        sys.exit(3)
-    time.sleep(0.02)
-table = out / "predictions.tsv"
-table.write_text("participant_id\\tprediction\\nsub-01\\t61.23456\\n")
-say("result", values={"kind": "predictions", "path": str(table)})
-say("finished", "Counted to 3.")
-"""
-
-
-@pytest.fixture
-def fake_job(tmp_path):
-    """Return the command of a small job; its mode chooses how it ends."""
-    script = tmp_path / "fake_job.py"
-    script.write_text(textwrap.dedent(FAKE_JOB))
-
-    def command(mode: str) -> list[str]:
-        return [sys.executable, str(script), mode]
-
-    return command
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from qtpy.QtGui import QColor, QMouseEvent
 
 from napari_neuropretrain.gui.runs.curve import COLORS, Axes, axis_range
 from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
-from napari_neuropretrain.gui.runs.curves import Curve, Curves
 from napari_neuropretrain.gui.runs.ticks import label_of, log_ticks, ticks
+from napari_neuropretrain.runs.curves import Curve, Curves
 
 
 def epoch(number: int, **values: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
-from napari_neuropretrain.gui.runs.run_queue import QUEUE
 
 
 @pytest.fixture
@@ -67,19 +66,6 @@ def test_cancel_while_it_runs(qtbot, make_widget):
     with qtbot.waitSignal(widget.ended, timeout=20_000) as ended:
         widget.cancel()
     assert ended.args[0].state == "stopped"
-
-
-def test_start_while_another_runs_is_queued(qtbot, make_widget):
-    ticket = QUEUE.draw("cpu", "Fine-tune")
-    widget = make_widget("finish")
-    state = widget.panel.state
-    try:
-        widget.start()
-        qtbot.waitUntil(lambda: state.text() == "Queued behind Fine-tune", timeout=9000)
-    finally:
-        with qtbot.waitSignal(widget.ended, timeout=20_000):
-            QUEUE.give_back(ticket)
-    assert state.text().startswith("Done.")
 
 
 def test_a_run_can_be_followed_again(qtbot, make_widget):

@@ -30,6 +30,10 @@ from napari_neuropretrain.runs import (
     ranks_of,
     request_stop,
 )
+from napari_neuropretrain.runs.device_queue import DeviceQueue
+
+QUEUE = "--queue"
+"""Any job takes it: wait until no other queued run uses the device."""
 
 _OTHERS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "list": ("List backbones, methods, tasks, tunings, sources, devices", run_list),
@@ -80,7 +84,9 @@ def _run_job(job: str, arguments: Sequence[str]) -> int:
     if job not in JOBS:
         known = ", ".join([entry.name for entry in JOBS] + list(_OTHERS))
         raise ConfigError(f"Unknown command '{job}'. Known: {known}.")
-    config = parse_flags(job, JOBS[job].options, arguments)
+    words = [word for word in arguments if word != QUEUE]
+    queue = DeviceQueue() if len(words) < len(arguments) else None
+    config = parse_flags(job, JOBS[job].options, words)
     follows = bool(ranks_of(config).rank)
     console = Console()
     _stop_on_interrupt(Path(getattr(config, "output")))  # noqa: B009
@@ -89,7 +95,7 @@ def _run_job(job: str, arguments: Sequence[str]) -> int:
         with suppress(Cancelled):
             execute(JOBS, job, config, silent)
         return EXIT_DONE
-    outcome = execute(JOBS, job, config, console)
+    outcome = execute(JOBS, job, config, console, queue)
     console.close(outcome)
     return EXIT_FAILED if outcome.failures else EXIT_DONE
 
@@ -114,5 +120,6 @@ def _overview() -> str:
         "Learn from T1-weighted brain MRI.\n\n"
         f"commands:\n{listing}\n\n"
         "neuropretrain COMMAND --help lists the flags of a command.\n"
+        "--queue lets a job wait until no other queued run uses its device.\n"
         "For research use only."
     )

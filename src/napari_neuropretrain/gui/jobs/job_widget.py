@@ -19,13 +19,13 @@ from napari_neuropretrain.gui.forms.form import Form
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.job_layout import lay_out, wide_button
 from napari_neuropretrain.gui.jobs.results import Shown, load_result
-from napari_neuropretrain.gui.runs.command import command_line
 from napari_neuropretrain.gui.runs.follow import Follower, Update
-from napari_neuropretrain.gui.runs.process import Ending, attach, is_running, start
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
-from napari_neuropretrain.gui.runs.run_queue import QUEUE, device_of
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.settings import form_defaults
+from napari_neuropretrain.runs.child_run import Ending
+from napari_neuropretrain.runs.command import command_line
+from napari_neuropretrain.runs.process import attach, is_running, start
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -90,9 +90,8 @@ class JobWidget(QWidget):
         if is_running(folder):
             self.say(f"A job runs in '{folder}' already: press Follow run.")
             return
-        ticket = QUEUE.draw(device_of(config), self.title)
-        begin = partial(start, self.job, config, self._command)
-        self._run(Follower(begin, ticket), config)
+        begin = partial(start, self.job, config, self._command, queued=True)
+        self._run(Follower(begin), config)
 
     def follow(self) -> None:
         """Show the latest run of the output folder, alive or ended."""

@@ -30,7 +30,8 @@ from napari_neuropretrain.gui.jobs.preview_layers import (
 )
 from napari_neuropretrain.gui.jobs.results import Shown, load_result
 from napari_neuropretrain.gui.runs.follow import Follower, Update
-from napari_neuropretrain.gui.runs.process import Ending, start
+from napari_neuropretrain.runs.child_run import Ending
+from napari_neuropretrain.runs.process import start
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -9,8 +9,8 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_neuropretrain.gui.runs.curves import Curve
 from napari_neuropretrain.gui.runs.ticks import label_of, log_ticks, ticks, whole_ticks
+from napari_neuropretrain.runs.curves import Curve
 
 COLORS = ("#3d8fe0", "#e8902a", "#35a35c", "#b06cc9", "#d0555f", "#7d8a99")
 _FEW = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_neuropretrain.gui.runs.curve import CurvePlot
-from napari_neuropretrain.gui.runs.curves import LOSS, Curves
+from napari_neuropretrain.runs.curves import LOSS, Curves
 
 
 class CurvePanel(QWidget):

@@ -1,4 +1,4 @@
-"""Wait for a turn, start a job, and hand over what it says. No Qt here."""
+"""Start a job, or find it again, and hand over what it says. No Qt here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from napari_neuropretrain.errors import NeuropretrainError
-from napari_neuropretrain.gui.runs.process import ChildRun, Ending, Event
-from napari_neuropretrain.gui.runs.run_queue import QUEUE, RunQueue, Ticket
+from napari_neuropretrain.runs.child_run import ChildRun, Ending
+from napari_neuropretrain.runs.folder import Event
 
 POLL_S = 0.2
 
@@ -28,24 +28,15 @@ class Follower:
     ----------
     begin
         Starts the run, or finds it again.
-    ticket
-        Place in the queue, or None to begin at once.
     """
 
-    def __init__(
-        self,
-        begin: Callable[[], ChildRun],
-        ticket: Ticket | None = None,
-        queue: RunQueue = QUEUE,
-    ) -> None:
+    def __init__(self, begin: Callable[[], ChildRun]) -> None:
         self._begin = begin
-        self._ticket = ticket
-        self._queue = queue
         self._run: ChildRun | None = None
         self._cancelled = False
 
     def cancel(self) -> None:
-        """Leave the queue, or ask the job to stop; a second call ends it at once."""
+        """Ask the job to stop; a second call ends it at once."""
         if self._cancelled and self._run is not None:
             self._run.kill()
         self._cancelled = True
@@ -58,30 +49,36 @@ class Follower:
         Closing the generator leaves the job alone: it goes on without us.
         """
         try:
-            while self._ticket and (blocker := self._queue.blocker(self._ticket)):
-                if self._cancelled:
-                    return Ending("stopped", "Taken out of the queue.")
-                yield Update(f"Queued behind {blocker.title}")
-                time.sleep(POLL_S)
-            try:
-                self._run = self._begin()
-            except NeuropretrainError as error:
-                return Ending("failed", str(error))
-            return (yield from self._watch(self._run))
-        finally:
-            if self._ticket:
-                self._queue.give_back(self._ticket)
+            self._run = self._begin()
+        except NeuropretrainError as error:
+            return Ending("failed", str(error))
+        return (yield from self._watch(self._run))
 
     def _watch(self, run: ChildRun) -> Generator[Update, None, Ending]:
         if self._cancelled:
             run.cancel()
-        seen = False
+        state = "Starting"
         while run.alive():
             events = tuple(run.poll())
-            seen = seen or bool(events)
-            state = "Running" if seen else "Starting"
+            for event in events:
+                state = say_state(event) or state
             yield Update("Stopping" if run.stopping else state, events)
             time.sleep(POLL_S)
         # What was written between the last look and the end.
         yield Update("Ending", tuple(run.poll()))
         return run.ending()
+
+
+def say_state(event: Event) -> str:
+    """Return what an event says of the state, or an empty string.
+
+    Examples
+    --------
+    >>> say_state({"state": "queued", "message": "Queued behind predict in 'a'."})
+    "Queued behind predict in 'a'"
+    >>> say_state({"state": "step"}), say_state({"state": "heartbeat"})
+    ('Running', '')
+    """
+    if event["state"] in ("queued", "paused"):
+        return str(event.get("message", "")).rstrip(".")
+    return "" if event["state"] == "heartbeat" else "Running"

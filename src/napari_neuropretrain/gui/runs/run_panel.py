@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
-from napari_neuropretrain.gui.runs.account import Account
 from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
+from napari_neuropretrain.runs.account import Account
 
 _LOG_LINES = 5000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import napari_neuropretrain
-from napari_neuropretrain.gui.runs.account import SCAN_STEPS, Account
+from napari_neuropretrain.runs.account import SCAN_STEPS, Account
 
 
 def test_position_and_time_left_of_a_stage():

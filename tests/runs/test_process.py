@@ -8,9 +8,7 @@ import pytest
 from napari_neuropretrain import runs
 from napari_neuropretrain.config.jobs import PredictConfig
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.runs.follow import Follower
-from napari_neuropretrain.gui.runs.process import attach, is_running, start
-from napari_neuropretrain.gui.runs.run_queue import RunQueue
+from napari_neuropretrain.runs.process import attach, is_running, start
 
 
 @pytest.fixture
@@ -105,35 +103,3 @@ def test_missing_input_is_refused_before_anything_starts(config, tmp_path):
     assert not config.output.exists()
     with pytest.raises(ConfigError, match="No run is recorded"):
         attach(tmp_path)
-
-
-def test_one_run_per_device_the_others_wait(config, fake_job):
-    queue = RunQueue()
-    first = queue.draw("cuda:0", "Fine-tune")
-    other = queue.draw("cuda:1", "Explain")
-    assert queue.blocker(other) is None
-    ticket = queue.draw("auto", "Predict")
-    follower = Follower(
-        lambda: start("predict", config, fake_job("finish")), ticket, queue
-    )
-    updates = follower.updates()
-    assert next(updates).state == "Queued behind Fine-tune"
-    queue.give_back(first)
-    assert next(updates).state == "Queued behind Explain"
-    queue.give_back(other)
-    states = [update.state for update in updates]
-    assert states[0] == "Starting"
-    assert states[-1] == "Ending"
-    assert queue.blocker(queue.draw("cpu", "Next")) is None
-
-
-def test_cancel_takes_a_waiting_run_out_of_the_queue(config):
-    queue = RunQueue()
-    queue.draw("cpu", "Fine-tune")
-    follower = Follower(lambda: pytest.fail("started"), queue.draw("cpu", "x"), queue)
-    updates = follower.updates()
-    next(updates)
-    follower.cancel()
-    with pytest.raises(StopIteration) as stop:
-        next(updates)
-    assert stop.value.value.sentence == "Taken out of the queue."

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_neuropretrain.gui.runs.curves import Curves
+from napari_neuropretrain.runs.curves import Curves
 
 SCAN_STEPS = ("brain mask", "bias field", "registration", "resampling", "intensity")
 """What the engine calls the steps of one scan; it announces each as it begins."""
 
 _ITEM = ("item_done", "item_failed")
-_HIDDEN = ("kind", "path", "pid", "version", "job", "traceback", "peak_mib")
-_QUIET = ("heartbeat", "result")
+_HIDDEN = ("kind", "path", "pid", "version", "job", "traceback", "peak_mib", "cause")
+_QUIET = ("heartbeat", "result", "running")
 
 
 class Account:

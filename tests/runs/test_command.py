@@ -7,7 +7,7 @@ import pytest
 
 from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.config.jobs import JOBS
-from napari_neuropretrain.gui.runs.command import command_line
+from napari_neuropretrain.runs.command import command_line
 
 DX = {"name": "ad", "label": "dx"}
 

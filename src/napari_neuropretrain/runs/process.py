@@ -1,0 +1,166 @@
+"""A job in a process of its own: start it, or find it again."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.runs.child_run import ChildRun
+from napari_neuropretrain.runs.device_queue import process_alive
+from napari_neuropretrain.runs.folder import (
+    CONSOLE,
+    EVENTS,
+    FINAL_STATES,
+    REQUEST,
+    Event,
+    cannot_write,
+    check_inputs,
+    clear_requests,
+    output_of,
+    read_events,
+)
+
+SILENCE_S = 60.0
+"""A run of another machine without a heartbeat for so long is lost."""
+NICENESS = 10
+"""So that the viewer, and what else a person does, goes first."""
+
+
+def start(
+    job: str,
+    config: Config,
+    command: Sequence[str] | None = None,
+    queued: bool = False,
+) -> ChildRun:
+    """Start a job in a process group of its own.
+
+    Parameters
+    ----------
+    job
+        Name of the job.
+    config
+        Its settings; `config.output` is the run folder.
+    command
+        What to run in place of the package's own command line; the path of the
+        settings file is appended to it.
+    queued
+        Whether it waits until its device is free.
+
+    Raises
+    ------
+    ConfigError
+        If a path does not exist, or the run folder cannot be written.
+    """
+    check_inputs(config)
+    folder = output_of(config)
+    module = [sys.executable, "-m", "napari_neuropretrain", job]
+    module += [*(["--queue"] if queued else []), "--config"]
+    try:
+        request = (folder / REQUEST).absolute()
+        config.to_file(request)
+        clear_requests(folder)
+        events = folder / EVENTS
+        offset = events.stat().st_size if events.exists() else 0
+        with (folder / CONSOLE).open("wb") as console:
+            process = psutil.Popen(
+                [*(command or module), str(request)],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                **_own_group(),
+            )
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    _step_back(process)
+    return ChildRun(folder, process, offset)
+
+
+def attach(folder: Path) -> ChildRun:
+    """Find the latest run of a folder again, alive or ended.
+
+    Raises
+    ------
+    ConfigError
+        If no run was ever recorded there.
+    """
+    events, _ = read_events(folder)
+    starts = [i for i, event in enumerate(events) if event["state"] == "started"]
+    if not starts:
+        raise ConfigError(
+            f"No run is recorded in '{folder}'. Give the output folder of a run."
+        )
+    latest = events[starts[-1] :]
+    ended = any(event["state"] in FINAL_STATES for event in latest)
+    process = None if ended else _find_process(latest[0])
+    return ChildRun(folder, process, _nth_line(folder, starts))
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a job runs in `folder` at the moment."""
+    try:
+        return attach(folder).alive()
+    except (ConfigError, OSError):
+        return False
+
+
+def started_alive(started: Event, last_time: float) -> bool:
+    """Whether the process of a ``started`` event is still there.
+
+    Parameters
+    ----------
+    started
+        Says process, machine, and when it began.
+    last_time
+        Of the latest event; all that is known of a process of another machine.
+    """
+    values = started.get("values", {})
+    if values.get("host", platform.node()) != platform.node():
+        return time.time() - last_time < SILENCE_S
+    if "created" in values:
+        return process_alive(int(values["pid"]), float(values["created"]))
+    return _find_process(started) is not None
+
+
+def _find_process(started: Event) -> psutil.Process | None:
+    """Return the process of a ``started`` event, unless its number was given away."""
+    try:
+        process = psutil.Process(int(started["values"]["pid"]))
+        # The process must be older than its own first event.
+        if process.create_time() <= float(started["time"]) + 1.0:
+            return process
+    except (psutil.Error, KeyError, ValueError):
+        pass
+    return None
+
+
+def _nth_line(folder: Path, starts: list[int]) -> int:
+    """Return the byte at which the line of the latest start begins."""
+    lines = (folder / EVENTS).read_bytes().splitlines(keepends=True)
+    return sum(len(line) for line in lines[: starts[-1]])
+
+
+def _own_group() -> dict[str, Any]:
+    """Keep the child alive when napari closes, and apart from its Ctrl-C."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def _step_back(process: psutil.Popen) -> None:
+    """Let the viewer go first where both want the processor."""
+    try:
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            process.nice(max(NICENESS, process.nice()))
+    except psutil.Error:  # it has ended already, or may not be changed
+        return
