@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from napari_neuropretrain.benchmark.cells import Setting
-from napari_neuropretrain.benchmark.curves import GRID, calibration, roc_band
+from napari_neuropretrain.evaluation.curves import GRID, calibration, roc_band
 from napari_neuropretrain.benchmark.summary import find_transfers, summarise
 from napari_neuropretrain.evaluation.assessment import Certainty
 from napari_neuropretrain.evaluation.predictions import Predictions

@@ -10,8 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from napari_neuropretrain.config.contract import PreprocessingContract
-from napari_neuropretrain.demo.figures import draw_occlusion, draw_training, slice_of
-from napari_neuropretrain.demo.report import table_of
+from napari_neuropretrain.demo.figures import draw_mosaic, slice_of
 from napari_neuropretrain.demo.run import choose_participant
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.preprocessing.derivatives import Derivative
@@ -30,40 +29,14 @@ def test_the_top_of_the_head_is_up_and_left_is_left():
     assert coronal[0, 0] == 1.0
 
 
-def test_evidence_for_is_red_and_evidence_against_is_blue():
+def test_the_mosaic_shows_each_scan():
     shape = (16, 16, 16)
     contract = PreprocessingContract(shape=shape, spacing_mm=8.0)
-    brain = np.ones(shape, dtype=bool)
-    scan = Derivative(
-        np.zeros(shape, np.float32),
-        np.diag([8.0, 8, 8, 1]),
-        brain,
-        np.eye(4),
-        contract,
-        {},
-    )
-    occlusion = np.zeros(shape, dtype=np.float32)
-    occlusion[8, 8, 8] = 0.5
-    flat = np.zeros(shape, dtype=bool)
-    above = decode(draw_occlusion(scan, occlusion, flat, 0.1, "probability"))
-    below = decode(draw_occlusion(scan, -occlusion, flat, 0.1, "probability"))
-    left = slice(0, int(above.shape[1] * 0.7))  # without the colour bar
-    redder = (above[:, left, 0] - above[:, left, 2]).max()
-    bluer = (below[:, left, 2] - below[:, left, 0]).max()
-    assert redder > 0.2
-    assert bluer > 0.2
-
-
-def test_the_training_curve_is_a_picture():
-    epochs = [
-        {"epoch": number, "loss": 1 / number, "validation_loss": 1.1 / number}
-        for number in (1, 2, 3)
-    ]
-    assert decode(draw_training(epochs)).std() > 0.05
-
-
-def test_tables_are_escaped():
-    assert "<script>" not in table_of(["a"], [["<script>"]])
+    brain = np.zeros(shape, dtype=bool)
+    brain[4:12, 4:12, 4:12] = True
+    image, affine = np.zeros(shape, np.float32), np.diag([8.0, 8, 8, 1])
+    scan = Derivative(image, affine, brain, np.eye(4), contract, {})
+    assert decode(draw_mosaic([("sub-01", scan), ("sub-02", scan)])).std() > 0.05
 
 
 def test_the_surest_held_out_ad_participant_is_explained(tmp_path):

@@ -44,23 +44,26 @@ ALLOWED = {
     "tuning": {"errors", "config", "backbone"},
     "tasks": {"errors", "config"},
     "synthesis": BASE | {"data", "weights"},
-    "preprocessing": BASE | {"data", "synthesis", "weights", "process_settings", ""},
+    "preprocessing": BASE
+    | {"data", "synthesis", "weights", "process_settings", ""}
+    | {"reporting"},
     "training": BASE
     | {"data", "weights", "evaluation", "preprocessing", "backbone", "tuning", ""}
-    | {"methods"}
+    | {"methods", "reporting"}
     | {"process_settings", "synthesis", "ranks"},
-    "evaluation": BASE | {"data", "weights", "training", "inference"},
+    "evaluation": BASE | {"data", "weights", "training", "inference"} | {"reporting"},
     "benchmark": BASE
     | {"runs", "data", "weights", "training", "evaluation", "preprocessing"}
-    | {"process_settings", ""},
+    | {"process_settings", "reporting", "explanation", ""},
+    "search": BASE | {"runs", "data", "evaluation", "benchmark"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation"}
     | {"backbone", "reporting", ""},
     "demo": BASE
     | {"runs", "data", "synthesis", "explanation", "evaluation", "preprocessing"}
-    | {"weights", ""},
-    "reporting": BASE,
+    | {"weights", "reporting", ""},
+    "reporting": BASE | {"runs", ""},
     "cli": BASE | {"runs", "process_settings", ""},
     "gui": BASE | {"runs", "data", "synthesis", ""},
     "__main__": {"cli"},

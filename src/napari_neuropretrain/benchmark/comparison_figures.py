@@ -9,18 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from napari_neuropretrain.benchmark.cells import Setting
-from napari_neuropretrain.benchmark.drawing import (
-    COLOURS,
-    GREY,
-    colour_of,
-    marker_of,
-    new_figure,
-    panels,
-)
+from napari_neuropretrain.benchmark.drawing import colour_of, marker_of
 from napari_neuropretrain.benchmark.gather import BASELINE
 from napari_neuropretrain.benchmark.results import TITLES, Results
 from napari_neuropretrain.evaluation.assessment import PRIMARY
 from napari_neuropretrain.evaluation.weighted import LOWER_IS_BETTER
+from napari_neuropretrain.reporting.drawing import COLOURS, GREY, new_figure, panels
 
 _MOST = 6
 _SPOKES = {

@@ -13,7 +13,6 @@ from napari_neuropretrain.benchmark.comparison_figures import (
     draw_spider,
     draw_transfer,
 )
-from napari_neuropretrain.benchmark.drawing import save_figure, style
 from napari_neuropretrain.benchmark.prediction_figures import (
     draw_ages,
     draw_calibration,
@@ -22,6 +21,7 @@ from napari_neuropretrain.benchmark.prediction_figures import (
     draw_trainings,
 )
 from napari_neuropretrain.benchmark.results import Results
+from napari_neuropretrain.reporting.drawing import save_figure, style
 
 Draw = Callable[[], Figure | None]
 

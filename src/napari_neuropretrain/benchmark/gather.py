@@ -21,7 +21,7 @@ from napari_neuropretrain.evaluation.model_source import (
     read_models,
 )
 from napari_neuropretrain.evaluation.predictions import Predictions
-from napari_neuropretrain.runs import read_events
+from napari_neuropretrain.reporting.trainings import read_epochs
 from napari_neuropretrain.weights.model_card import ModelCard
 
 BASELINE = "baseline"
@@ -75,7 +75,7 @@ def read_cell(cell: Cell) -> Trained | None:
         source.card,
         _everywhere(cell, replace(source.tested, model=title), source.name),
         metrics.get("cost", {}),
-        _epochs(folder),
+        read_epochs(folder),
         _baselines(folder, cell, source),
     )
 
@@ -117,17 +117,6 @@ def _read(rows: Sequence[Row], own: Predictions) -> Predictions:
             name: np.array([row[name] for row in rows]) for name in known_columns(rows)
         },
     )
-
-
-def _epochs(folder: Path) -> tuple[Mapping[str, Any], ...]:
-    """Return the last record of each epoch; a resumed one is there twice."""
-    events, _ = read_events(folder)
-    found = {
-        event["values"]["epoch"]: event["values"]
-        for event in events
-        if event["state"] == "epoch" and "epoch" in event.get("values", {})
-    }
-    return tuple(found[number] for number in sorted(found))
 
 
 def _baselines(

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from napari_neuropretrain import __version__
 from napari_neuropretrain.benchmark.gather import BASELINE
 from napari_neuropretrain.benchmark.results import Results
 from napari_neuropretrain.benchmark.statements import state
 from napari_neuropretrain.benchmark.tables import Table
-from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.config.benchmarking import BenchmarkConfig
+from napari_neuropretrain.evaluation.figures import CAPTIONS
+from napari_neuropretrain.evaluation.people import (
+    PEOPLE,
+    PEOPLE_NOTE,
+    describe_people,
+)
 from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.progress import Failure
-from napari_neuropretrain.resources import resource_path
+from napari_neuropretrain.reporting.figures import embedded
+from napari_neuropretrain.reporting.page import (
+    REPORT,
+    preformatted,
+    section,
+    statements,
+    warning,
+    write_page,
+)
+from napari_neuropretrain.reporting.provenance import provenance, sha256_of
+from napari_neuropretrain.reporting.tables import html_table
 
-PAGE = "report.html"
-STYLE = "benchmark_report.css"
-_CAPTIONS = {
+_CAPTIONS = CAPTIONS | {
     "spider": "Test performance of the best settings; outside is better.",
     "ablation": "By share of the training part; bars are 95 % intervals.",
     "transfer": "What pre-training changed.",
     "roc": "ROC curves, means over seeds.",
-    "calibration": "Larger points stand for more scans.",
     "predicted": "One point is one scan; the first seed.",
     "gap": "One point is one scan; the first seed of the best setting.",
     "training": "Losses by epoch.",
+    "occlusion": "Mean change of the output when a place is hidden; the strongest 5 % "
+    "of the brain, slices through the strongest place. Red: hiding it lowers the "
+    "output. Each map has a colour scale of its own.",
 }
 
 
@@ -57,38 +65,26 @@ def write_report(
     failures
         Cells that are not there.
     """
-    title = html.escape(results.plan.title)
+    plan = config.plan.read_text(encoding="utf-8")
+    facts = _facts(results, config)
+    versions = results.trained[0].card.versions
     parts = (
-        _head(results, failures),
-        _cohorts(results),
+        warning(""),
+        section("What came out", statements(state(results))),
+        section("What failed", _failures(failures)),
+        section("Cohorts", _cohorts(results)),
         *(_table(one) for one in tables if one.name != "cost"),
         *(_figure(name, path) for name, path in figures.items()),
         *(_table(one) for one in tables if one.name == "cost"),
-        _provenance(results, config),
+        provenance("benchmark", config, facts, versions),
+        section("Plan", preformatted(plan)),
     )
-    style = resource_path(STYLE).read_text(encoding="utf-8")
-    body = "\n".join(parts)
-    write_text(
-        output / PAGE,
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style}</style></head>\n"
-        f"<body><h1>{title}</h1>\n{body}\n</body></html>\n",
-    )
-    return output / PAGE
+    return write_page(output / REPORT, results.plan.title, parts)
 
 
-def _head(results: Results, failures: Sequence[Failure]) -> str:
-    said = "".join(f"<li>{html.escape(line)}</li>" for line in state(results))
-    text = (
-        '<p class="warn"><b>For research use only.</b></p>'
-        f"<h2>What came out</h2><ul>{said}</ul>"
-    )
-    if failures:
-        rows = tuple((one.item, one.reason) for one in failures)
-        note = "The tables are without these."
-        text += _table(Table("", "What failed", ("cell", "reason"), rows, note))
-    return text
+def _failures(failures: Sequence[Failure]) -> str:
+    rows = [(one.item, one.reason) for one in failures]
+    return html_table(("cell", "reason"), rows, note="The tables are without these.")
 
 
 def _cohorts(results: Results) -> str:
@@ -97,13 +93,10 @@ def _cohorts(results: Results) -> str:
     for task in results.tasks():
         for cohort in results.cohorts(task):
             if (given := _any_predictions(results, task, cohort)) is not None:
-                rows.append((task, *_describe(results, task, given)))
-    header = (
-        *("task", "cohort", "training", "validation", "test scans", "participants"),
-        *("positive", "age", "women", "sites"),
-    )
-    note = "Age as mean ± standard deviation (range), of the scans of the test."
-    return _table(Table("", "Cohorts", header, tuple(rows), note))
+                start = (task, cohort, *_learned(results, task, cohort))
+                rows.append((*start, *describe_people(given)))
+    header = ("task", "cohort", "training", "validation", *PEOPLE)
+    return html_table(header, rows, note=f"{PEOPLE_NOTE[:-1]} of the test.")
 
 
 def _any_predictions(results: Results, task: str, cohort: str) -> Predictions | None:
@@ -114,89 +107,36 @@ def _any_predictions(results: Results, task: str, cohort: str) -> Predictions | 
     return None
 
 
-def _describe(results: Results, task: str, given: Predictions) -> tuple[str, ...]:
-    learned = [
-        one.card.metrics
-        for one in results.trained
-        if one.cell.setting.task == task
-        and one.cell.cohort == given.cohort
-        and one.cell.setting.fraction == results.fractions(task)[0]
-    ]
-    sizes = ("0", "0")
-    if learned:
-        first = learned[0]
-        sizes = (str(first["train"]["n"]), str(first["validation"]["n"]))
-    positive = f"{int(given.labels.sum())}" if given.kind == "binary" else ""
-    return (
-        given.cohort,
-        *sizes,
-        str(given.labels.size),
-        str(given.n_participants),
-        positive,
-        *_people(given),
-    )
-
-
-def _people(given: Predictions) -> tuple[str, str, str]:
-    ages = np.array([_number(text) for text in given.columns.get("age", ())])
-    ages = ages[np.isfinite(ages)]
-    age = ""
-    if ages.size:
-        age = f"{ages.mean():.1f} ± {ages.std():.1f} ({ages.min():.0f} to "
-        age += f"{ages.max():.0f})"
-    sexes = [text[:1].upper() for text in given.columns.get("sex", ())]
-    women = str(sum(one == "F" for one in sexes)) if sexes else ""
-    sites = {text for text in given.columns.get("site", ()) if text != "n/a"}
-    return age, women, str(len(sites)) if sites else ""
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+def _learned(results: Results, task: str, cohort: str) -> tuple[str, str]:
+    """Return the number of scans of training and validation."""
+    for one in results.trained:
+        setting = one.cell.setting
+        share = results.fractions(task)[0]
+        if (setting.task, one.cell.cohort, setting.fraction) == (task, cohort, share):
+            metrics = one.card.metrics
+            return str(metrics["train"]["n"]), str(metrics["validation"]["n"])
+    return "0", "0"
 
 
 def _table(table: Table) -> str:
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in table.header)
-    lines = [f"<tr>{top}</tr>"]
-    for row in table.rows:
-        cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-        flagged = ' class="worse"' if "▼" in cells or ">hurt<" in cells else ""
-        lines.append(f"<tr{flagged}>{cells}</tr>")
-    note = f"<p><small>{html.escape(table.note)}</small></p>" if table.note else ""
-    return (
-        f"<h2>{html.escape(table.title)}</h2>"
-        f'<div class="wide"><table>{"".join(lines)}</table></div>{note}'
-    )
+    worse = {
+        number
+        for number, row in enumerate(table.rows)
+        if "hurt" in row or any("▼" in cell for cell in row)
+    }
+    text = html_table(table.header, table.rows, note=table.note, marked=worse)
+    return section(table.title, text)
 
 
 def _figure(name: str, path: Path) -> str:
     kind, _, place = name.partition("_")
-    caption = html.escape(f"{place.replace('_', ', ')}. {_CAPTIONS.get(kind, '')}")
-    data = base64.b64encode(path.read_bytes()).decode()
-    return (
-        f'<figure><img alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    where = f"{place.replace('_', ', ')}. " if place else ""
+    return embedded(path, where + _CAPTIONS.get(kind, ""))
 
 
-def _provenance(results: Results, config: BenchmarkConfig) -> str:
-    words = f'neuropretrain benchmark --config "{config.output / "config.yaml"}"'
-    plan = config.plan.read_text(encoding="utf-8")
-    digest = hashlib.sha256(plan.encode()).hexdigest()
-    versions = dict(results.trained[0].card.versions)
-    versions |= {"napari-neuropretrain": __version__}
-    divisions = {
-        (one.cell.cohort, str(one.card.training.get("splits", {}).get("sha256", "")))
-        for one in results.trained
-    }
-    rows = [("plan, SHA-256", digest)]
-    rows += [("made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")]
-    rows += [(f"who is in which part, {name}", one) for name, one in sorted(divisions)]
-    rows += [("software: " + name, one) for name, one in sorted(versions.items())]
-    return (
-        f"<h2>Do it again</h2><pre>{html.escape(words)}</pre>"
-        + _table(Table("", "Provenance", ("what", "value"), tuple(rows)))
-        + f"<h2>Plan</h2><pre>{html.escape(plan)}</pre>"
-    )
+def _facts(results: Results, config: BenchmarkConfig) -> dict[str, str]:
+    facts = {"plan, SHA-256": sha256_of(config.plan)}
+    for one in results.trained:
+        digest = str(one.card.training.get("splits", {}).get("sha256", ""))
+        facts[f"who is in which part, {one.cell.cohort}"] = digest
+    return facts

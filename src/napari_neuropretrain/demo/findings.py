@@ -17,7 +17,6 @@ from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.explanation.output import EXPLANATION, TEMPLATE_MAP
 from napari_neuropretrain.explanation.regions import top_share_in_region
 from napari_neuropretrain.preprocessing.derivatives import Derivative, read_derivative
-from napari_neuropretrain.runs import read_events
 from napari_neuropretrain.synthesis.template_cohort import effect_regions
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
@@ -37,8 +36,6 @@ class Findings:
         Time of each stage.
     participants, predictions, held_out
         Rows of the cohort's table, of the fine-tuning's table, and of ``predict``.
-    epochs
-        Values of the epoch events of the fine-tuning.
     card
         The model's card.
     scan
@@ -56,7 +53,6 @@ class Findings:
     participants: list[Row]
     predictions: list[Row]
     held_out: list[Row]
-    epochs: list[dict[str, Any]]
     card: ModelCard
     scan: Derivative
     occlusion: NDArray[np.float32]
@@ -91,7 +87,6 @@ def gather_findings(
     contract = scan.contract
     region = effect_regions(contract.shape, contract.spacing_mm)["ad"]
     inside, chance = top_share_in_region(occlusion, scan.brain_mask, region)
-    events, _ = read_events(folder / "finetune")
     about = explained / f"{participant}{EXPLANATION}"
     return Findings(
         folder=folder,
@@ -99,7 +94,6 @@ def gather_findings(
         participants=_rows(folder / "cohort" / "participants.tsv"),
         predictions=_rows(folder / "finetune" / "predictions.tsv"),
         held_out=_rows(folder / "predict" / "predictions.tsv"),
-        epochs=_last_run(events),
         card=load_model(folder / "finetune")[1],
         scan=scan,
         occlusion=occlusion,
@@ -114,13 +108,6 @@ def preprocessed_path(folder: Path, participant: str) -> Path:
     """Return the preprocessed scan of a participant of the demo."""
     anatomy = folder / "preprocessed" / participant / "anat"
     return anatomy / f"{participant}{PREPROCESSED_SUFFIX}"
-
-
-def _last_run(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the epochs since the last start: a run folder may be used again."""
-    starts = [i for i, event in enumerate(events) if event["state"] == "started"]
-    recent = events[starts[-1] :] if starts else events
-    return [event["values"] for event in recent if event["state"] == "epoch"]
 
 
 def _rows(table: Path) -> list[Row]:

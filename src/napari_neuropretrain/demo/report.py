@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_neuropretrain import __version__
-from napari_neuropretrain.config.base import write_text
-from napari_neuropretrain.demo.figures import draw_mosaic, draw_occlusion, draw_training
+from napari_neuropretrain.demo.figures import draw_mosaic
 from napari_neuropretrain.demo.findings import Findings, preprocessed_path
 from napari_neuropretrain.explanation.output import SCAN_MAP
+from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
+from napari_neuropretrain.reporting.drawing import style
+from napari_neuropretrain.reporting.figures import inline
+from napari_neuropretrain.reporting.page import paragraph, warning, write_page
+from napari_neuropretrain.reporting.tables import html_table
+from napari_neuropretrain.reporting.trainings import draw_run
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
-  padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: .5rem 0; }
-td, th { padding: .15rem .7rem; border-bottom: 1px solid #ddd; text-align: left; }
-pre { background: #f4f4f4; padding: .7rem; overflow-x: auto; }
-img { max-width: 100%; } .warn { background: #fff3cd; padding: .6rem .9rem; }
-"""
 SHOWN_SCANS = 5
 
 
@@ -36,40 +32,15 @@ def write_report(path: Path, findings: Findings) -> Path:
         _explanation(findings),
         _again(findings),
     )
-    body = "\n".join(parts)
-    title = "napari-neuropretrain: demo"
-    write_text(
-        path,
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{title}</title><style>{STYLE}</style></head>\n"
-        f"<body><h1>{title}</h1>\n{body}\n</body></html>\n",
-    )
-    return path
-
-
-def table_of(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return an HTML table; everything in it is escaped.
-
-    Examples
-    --------
-    >>> table_of(["a"], [["<b>"]])
-    '<table><tr><th>a</th></tr><tr><td>&lt;b&gt;</td></tr></table>'
-    """
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    lines = [f"<tr>{top}</tr>"]
-    for row in rows:
-        cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
-        lines.append(f"<tr>{cells}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    return write_page(path, "napari-neuropretrain: demo", parts)
 
 
 def _head(findings: Findings) -> str:
-    return (
-        '<p class="warn"><b>For research use only.</b> Every scan here is synthetic, '
-        "drawn around the MNI152 template. The model has seen no patient and knows "
-        "nothing about disease.</p>"
-        f"<p>{html.escape(findings.sentence())}</p>"
+    said = (
+        "Every scan here is synthetic, drawn around the MNI152 template. The model has "
+        "seen no patient and knows nothing about disease."
     )
+    return warning(said) + paragraph(findings.sentence())
 
 
 def _cohort(findings: Findings) -> str:
@@ -83,7 +54,7 @@ def _cohort(findings: Findings) -> str:
         rows.append((group, count, years, women, count - women))
     return (
         f"<h2>1. Cohort: {len(people)} synthetic participants</h2>"
-        + table_of(("group", "n", "age in years", "women", "men"), rows)
+        + html_table(("group", "n", "age in years", "women", "men"), rows)
         + '<p>"AD" takes tissue from the medial temporal lobes of both sides; that is '
         "the planted region which the explanation should find.</p>"
     )
@@ -116,14 +87,20 @@ def _training(findings: Findings) -> str:
     return (
         f"<h2>3. Training: {html.escape(card.backbone.name)}, "
         f"{card.parameters:,} parameters</h2>"
-        + draw_training(findings.epochs)
-        + table_of(("part", *names), rows)
+        + _curves(findings)
+        + html_table(("part", *names), rows)
         + f"<p>The test is <b>{test} participants</b> who took no part in the training "
         f"or in choosing the epoch and the threshold. With {test}, one participant "
         f"more or less changes the accuracy by {1 / test:.0%}: this shows that the "
         "chain works, not how good a method is. Baseline: "
         f"{html.escape(str(card.metrics['baseline']['predicts']))} for everyone.</p>"
     )
+
+
+def _curves(findings: Findings) -> str:
+    with style():
+        figure = draw_run(findings.folder / "finetune")
+        return "" if figure is None else inline(figure, "Training curves")
 
 
 def _predictions(findings: Findings) -> str:
@@ -142,16 +119,12 @@ def _predictions(findings: Findings) -> str:
     return (
         "<h2>4. Predictions for the held-out participants</h2><p>Made from the raw "
         "scans, which the job <code>predict</code> preprocessed again; they must agree "
-        "with the test of the training.</p>" + table_of(header, rows)
+        "with the test of the training.</p>" + html_table(header, rows)
     )
 
 
 def _explanation(findings: Findings) -> str:
     about = findings.explanation
-    threshold = float(about["strongest_threshold"])
-    picture = draw_occlusion(
-        findings.scan, findings.occlusion, findings.region, threshold, about["unit"]
-    )
     ratio = findings.inside / findings.chance if findings.chance else float("nan")
     return (
         f"<h2>5. What the model looked at: {html.escape(about['scan']['key'])}</h2>"
@@ -159,10 +132,27 @@ def _explanation(findings: Findings) -> str:
         f"hidden every {about['stride_mm']:g} mm, {about['positions']} times. Red: "
         "hiding the place lowers the probability, so it speaks for AD; blue: it speaks "
         "against. Shown are the strongest 5 % of the brain; green: the planted region."
-        f"</p>{picture}<p><b>{findings.inside:.0%}</b> of the strongest 5 % lie in the "
-        f"planted region, which fills {findings.chance:.1%} of the brain: "
+        f"</p>{_panel(findings)}<p><b>{findings.inside:.0%}</b> of the strongest 5 % "
+        f"lie in the planted region, which fills {findings.chance:.1%} of the brain: "
         f"{ratio:.1f} times chance.</p>"
     )
+
+
+def _panel(findings: Findings) -> str:
+    about, scan = findings.explanation, findings.scan
+    size = float(about["strongest_threshold"])
+    shown = PanelMap(
+        findings.occlusion,
+        scan.image,
+        scan.affine,
+        scan.brain_mask,
+        f"drop when hidden ({about['unit']})",
+        (size, size),
+        outline=findings.region,
+    )
+    with style():
+        figure = draw_panel([[shown]])
+        return inline(figure, "Occlusion map over the scan, planted region in green")
 
 
 def _again(findings: Findings) -> str:
@@ -186,8 +176,8 @@ def _again(findings: Findings) -> str:
         f"<pre>{html.escape(opened)}</pre><p>or Layers &gt; Classify &gt; "
         "NeuroPretrain &gt; Explain, with the folder <code>finetune</code> as model; "
         "File &gt; Open Sample &gt; NeuroPretrain has scans to try.</p>"
-        + table_of(("stage", "time"), seconds)
-        + table_of(("software", "version"), sorted(versions.items()))
+        + html_table(("stage", "time"), seconds)
+        + html_table(("software", "version"), sorted(versions.items()))
     )
 
 

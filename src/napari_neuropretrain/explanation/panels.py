@@ -259,7 +259,7 @@ def two_sided_colours(
     Examples
     --------
     >>> colours = two_sided_colours((0.5, 0.2), 1.0)
-    >>> [colours((value + 1) / 2)[3] for value in (-0.6, -0.4, 0.1, 0.3)]
+    >>> [float(colours((value + 1) / 2)[3]) for value in (-0.6, -0.4, 0.1, 0.3)]
     [1.0, 0.0, 0.0, 1.0]
     """
     low, high = (min(max(one / limit, 0.004), 0.99) / 2 for one in threshold)

@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from napari_neuropretrain import __version__
-from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.data.quality import (
     COLUMNS,
     QUALITY_TABLE,
@@ -24,6 +23,7 @@ from napari_neuropretrain.data.quality import (
 from napari_neuropretrain.preprocessing.quality_histogram import draw_histograms
 from napari_neuropretrain.preprocessing.quality_rules import RULES
 from napari_neuropretrain.preprocessing.scan_quality import figure_path
+from napari_neuropretrain.reporting import page as reporting
 from napari_neuropretrain.resources import resource_path
 
 PAGE = "quality.html"
@@ -46,23 +46,18 @@ def write_page(output: Path, rows: Mapping[str, QualityRow]) -> Path:
     Path
         The page.
     """
-    page = Path(output) / PAGE
     ordered = sorted(rows.values(), key=_badness)
-    text = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Quality of {len(rows)} scans</title>\n"
-        f"<style>\n{_resource(STYLE)}</style>\n</head>\n<body>\n"
-        f"{_header(ordered)}\n"
-        f'<section class="histograms" aria-label="Measures of all scans">\n'
-        f"{draw_histograms(ordered)}\n</section>\n<main>\n"
-        f"{''.join(_card(output, row) for row in ordered)}</main>\n"
-        '<p id="none" hidden>No scan is like that.</p>\n'
-        f'<script type="application/json" id="table">{_data(rows)}</script>\n'
-        f"<script>\n{_resource(SCRIPT)}</script>\n</body>\n</html>\n"
+    parts = (
+        _header(ordered),
+        '<section class="histograms" aria-label="Measures of all scans">\n'
+        f"{draw_histograms(ordered)}\n</section>",
+        f"<main>\n{''.join(_card(output, row) for row in ordered)}</main>",
+        '<p id="none" hidden>No scan is like that.</p>',
+        f'<script type="application/json" id="table">{_data(rows)}</script>',
+        f"<script>\n{resource_path(SCRIPT).read_text(encoding='utf-8')}</script>",
     )
-    write_text(page, text)
-    return page
+    title = f"Quality of {len(rows)} scans"
+    return reporting.write_page(Path(output) / PAGE, title, parts, STYLE, headed=False)
 
 
 def _badness(row: QualityRow) -> tuple[int, float, str]:
@@ -160,7 +155,3 @@ def _data(rows: Mapping[str, QualityRow]) -> str:
 
 def _exact(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else ""
-
-
-def _resource(name: str) -> str:
-    return resource_path(name).read_text(encoding="utf-8")
