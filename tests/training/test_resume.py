@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from torch import Tensor
 
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import Cancelled, ConfigError
-from napari_neuropretrain.progress import Progress, silent
+from napari_neuropretrain.progress import KEEP_BEST, Progress, silent
+from napari_neuropretrain.training import callbacks
 from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.finetune import finetune
+from napari_neuropretrain.training.interruption import HeldReport
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.resume import (
     NEXT,
@@ -174,3 +177,83 @@ def test_a_state_that_wants_to_run_code_is_left_aside(tmp_path: Path) -> None:
     assert load_state(tmp_path, said.append) is None
     assert [one.state for one in said] == ["warning"]
     assert not touched.exists()
+
+
+def wish_in(epoch: int, output: Path) -> Callable[[Progress], None]:
+    """Ask for the best weights once an epoch has begun."""
+
+    def report(progress: Progress) -> None:
+        if progress.state == "step" and progress.values.get("epoch") == epoch:
+            (output / KEEP_BEST).touch()
+
+    return report
+
+
+def test_a_training_that_is_enough_ends_as_usual_and_can_go_on(
+    unbroken: Path, derivatives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "_STEP_REPORT_S", 0)
+    ended: list[Progress] = []
+    wish = wish_in(2, tmp_path)
+
+    def report(progress: Progress) -> None:
+        wish(progress)
+        ended.append(progress)
+
+    outcome = finetune(settings(derivatives, tmp_path), report)
+    assert outcome.results["model"]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["test"]["n"] > 0
+    words = "Ended on request in epoch 2; epoch 1 is kept."
+    assert any(one.message == words for one in ended)
+    assert not any(one.state == "epoch" and one.step == 2 for one in ended)
+    # The weights are those of the best epoch, which was the first one.
+    best = load_file(tmp_path / "checkpoints" / "best.safetensors")
+    assert all(torch.equal(tensor, best[n]) for n, tensor in tensors(tmp_path).items())
+    (tmp_path / KEEP_BEST).unlink()
+    finetune(settings(derivatives, tmp_path), silent)
+    assert_same(unbroken, tmp_path)
+
+
+def test_before_the_first_epoch_there_is_no_best_yet(
+    derivatives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "_STEP_REPORT_S", 0)
+    said: list[Progress] = []
+    wish = wish_in(1, tmp_path)
+
+    def report(progress: Progress) -> None:
+        wish(progress)
+        said.append(progress)
+
+    finetune(settings(derivatives, tmp_path), report)
+    messages = [one.message for one in said if one.state == "warning"]
+    assert messages[-2:] == [
+        "No epoch is judged yet: the training ends after the first one.",
+        "Ended on request in epoch 1; epoch 1 is kept.",
+    ]
+    assert [one.step for one in said if one.state == "epoch"] == [1]
+
+
+def test_half_the_batch_goes_on_in_the_same_folder(tmp_path: Path) -> None:
+    given = {"batch_size": 8, "accumulate": 1, "epochs": 3}
+    open_training(tmp_path, given, Pace(8))
+    save_state(tmp_path, {"epoch": 1})
+    half = given | {"batch_size": 4, "accumulate": 2}
+    assert open_training(tmp_path, half, Pace(4, 2)) == Pace(4, 2)
+    assert open_training(tmp_path, given, Pace(8)) == Pace(4, 2)
+    with pytest.raises(ConfigError, match="batch_size was 8, now 4"):
+        check_settings(tmp_path, given | {"batch_size": 4})
+
+
+def test_a_rest_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def rest(progress: Progress) -> None:
+        now[0] += 50
+
+    held = HeldReport(rest)
+    held(Progress("step"))
+    assert held.take_rest() == 50
+    assert held.take_rest() == 0

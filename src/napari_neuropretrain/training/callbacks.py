@@ -122,7 +122,7 @@ class ReportProgress(lightning.Callback):
             "learning_rate": _learning_rate(trainer),
             "eta_s": self._remaining_s(done / total),
         }
-        self.report(Progress("step", "", done, total, values))
+        self._tell(Progress("step", "", done, total, values))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Report an epoch, once its state is kept."""
@@ -149,7 +149,13 @@ class ReportProgress(lightning.Callback):
             f"{module.validation_loss:.3f}, {name} {value:.3f}"
             f"{' (best so far)' if better else ''}"
         )
-        self.report(Progress("epoch", message, done, total, values))
+        self._tell(Progress("epoch", message, done, total, values))
+
+    def _tell(self, progress: Progress) -> None:
+        """Report; a pause happens there, and is not counted as time spent."""
+        asked = time.monotonic()
+        self.report(progress)
+        self._began += time.monotonic() - asked
 
     def _remaining_s(self, share: float) -> float:
         spent = time.monotonic() - self._began

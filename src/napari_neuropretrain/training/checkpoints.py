@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_neuropretrain.config.base import write_bytes, write_text
-from napari_neuropretrain.errors import Cancelled
-from napari_neuropretrain.progress import Progress, Report
-from napari_neuropretrain.training.average import AverageWeights, is_update
+from napari_neuropretrain.training.average import AverageWeights
 from napari_neuropretrain.training.cost import MeasureCost
 from napari_neuropretrain.training.distributed import Processes
 from napari_neuropretrain.training.module import LearningModule
@@ -153,94 +148,6 @@ class KeepState(lightning.Callback):
             "average": self.average.state(),
         }
         save_state(self.best.folder, state | where)
-
-
-class HeldReport:
-    """Pass on what happens; keep the wish to stop until the state can be kept.
-
-    Parameters
-    ----------
-    report
-        May raise `Cancelled`.
-    """
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self.request: Cancelled | None = None
-
-    def __call__(self, progress: Progress) -> None:
-        """Report; a `Cancelled` becomes the `request`."""
-        try:
-            self._report(progress)
-        except Cancelled as request:
-            self.request = request
-
-    def ask_to_stop(self, signum: int, frame: object) -> None:
-        """Handle a signal."""
-        self.request = Cancelled(f"Stopped from outside (signal {signum}).")
-
-
-class KeepWithin(lightning.Callback):
-    """Write the state every so many minutes, and before the training is stopped.
-
-    The processes decide together after each step: all save, and all leave.
-
-    Parameters
-    ----------
-    state
-        Writes it.
-    report
-        Holds the wish to stop.
-    minutes
-        Between two states; 0: only at the end of epochs, and when stopped.
-    """
-
-    def __init__(self, state: KeepState, report: HeldReport, minutes: float) -> None:
-        self._state = state
-        self._report = report
-        self._seconds = 60 * minutes
-        self._saved = time.monotonic()
-        self._position = self._step = 0
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Let SIGTERM be a wish to stop; Lightning puts the handler of before back.
-
-        Its own handler talks to the other processes at once, which may be in the
-        middle of talking about gradients: then all wait for ever.
-        """
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._report.ask_to_stop)
-
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin at the position that the epoch begins at."""
-        start = self._state.start if pl_module.losses else {}
-        self._position, self._step = start.get("position", 0), start.get("step", 0)
-
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save or leave, if it is time; the end of an epoch sees to itself."""
-        self._position += pl_module.shares[batch_idx].whole
-        self._step += 1
-        due = self._seconds and time.monotonic() - self._saved >= self._seconds
-        stop, due = self._agree(bool(due))
-        if batch_idx + 1 == trainer.num_training_batches:
-            return
-        if (stop or due) and is_update(trainer, batch_idx):
-            self._state.save_within(trainer, pl_module, self._position, self._step)
-            self._saved = time.monotonic()
-        if stop:
-            raise self._report.request or Cancelled("Another process was stopped.")
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Leave, if asked to; the state is kept already."""
-        self._saved = time.monotonic()
-        if self._agree(False)[0]:
-            raise self._report.request or Cancelled("Another process was stopped.")
-
-    def _agree(self, due: bool) -> list[bool]:
-        asked = self._report.request is not None
-        return self._state.processes.agree([asked, due])
 
 
 def first_state(module: LearningModule) -> State:

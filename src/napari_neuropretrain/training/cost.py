@@ -84,6 +84,11 @@ class MeasureCost(lightning.Callback):
         """Go on from the sums of an interrupted training."""
         self._tally |= tally
 
+    def leave_out(self, seconds: float) -> None:
+        """Do not count so many seconds of this epoch: the training rested."""
+        if self._epoch_began is not None:
+            self._epoch_began += seconds
+
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock."""
         self._epoch_began, self._validates = time.monotonic(), False

@@ -9,6 +9,7 @@ import lightning.pytorch as lightning
 import safetensors.torch
 
 from napari_neuropretrain.errors import Cancelled, NeuropretrainError
+from napari_neuropretrain.progress import KEEP_BEST, Progress
 from napari_neuropretrain.training.average import AverageWeights
 from napari_neuropretrain.training.batches import EpochBatches, EpochOrder
 from napari_neuropretrain.training.callbacks import (
@@ -17,10 +18,8 @@ from napari_neuropretrain.training.callbacks import (
     SettleStatistics,
 )
 from napari_neuropretrain.training.checkpoints import (
-    HeldReport,
     KeepBest,
     KeepState,
-    KeepWithin,
     first_state,
 )
 from napari_neuropretrain.training.cost import MeasureCost
@@ -30,6 +29,11 @@ from napari_neuropretrain.training.fit_words import (
     say_smaller,
     too_large,
     warn_of_norms,
+)
+from napari_neuropretrain.training.interruption import (
+    EnoughTrained,
+    HeldReport,
+    KeepWithin,
 )
 from napari_neuropretrain.training.memory import (
     Pace,
@@ -51,6 +55,8 @@ def fit(
     reporter: ReportProgress,
 ) -> Fit:
     """Train until `epochs`, or `patience` epochs without a better validation loss.
+
+    A file named ``keep_best`` in the run folder ends it after the step, too.
 
     Goes on from the state in the checkpoint folder, if there is one. A training that
     runs out of memory goes on from there with half the batch.
@@ -166,6 +172,8 @@ def _train(
             trainer.fit(module, loaders.train, loaders.validation)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise Cancelled("Stopped from outside (Ctrl-C).") from None
+        except EnoughTrained as wish:
+            reporter.report(Progress("warning", str(wish)))
 
 
 def _callbacks(
@@ -187,7 +195,10 @@ def _callbacks(
         keep,
         *([reporter] if settings.processes.leads else []),
         KeepWithin(
-            keep, cast(HeldReport, reporter.report), settings.checkpoint_minutes
+            keep,
+            cast(HeldReport, reporter.report),
+            settings.checkpoint_minutes,
+            settings.checkpoints.parent / KEEP_BEST,
         ),
     ]
 

@@ -80,9 +80,9 @@ def check_settings(
     """
     if overwrite or not has_state(folder):
         return
-    before = _notes(folder).get("settings", {})
+    before = _comparable(_notes(folder).get("settings", {}))
     # Through JSON, where a tuple becomes a list.
-    now = json.loads(json.dumps(dict(settings)))
+    now = _comparable(json.loads(json.dumps(dict(settings))))
     differing = [
         f"{name} was {json.dumps(before.get(name))}, now {json.dumps(value)}"
         for name, value in now.items()
@@ -105,7 +105,8 @@ def open_training(
     Returns
     -------
     Pace
-        The given one, or the one that the memory allowed when it was interrupted.
+        The given one, or the one that the memory allowed when it was interrupted:
+        the one with the smaller batch.
 
     Raises
     ------
@@ -116,8 +117,11 @@ def open_training(
     for rest in (*folder.glob(f".{NEXT}.*"), folder / NEXT):  # of a killed process
         rest.unlink(missing_ok=True)
     if has_state(folder) and not overwrite:
-        kept = _notes(folder).get("pace", [pace.batch_size, pace.accumulate])
-        return Pace(*kept)
+        kept = Pace(*_notes(folder).get("pace", [pace.batch_size, pace.accumulate]))
+        if pace.batch_size < kept.batch_size:
+            note_pace(folder, pace)
+            return pace
+        return kept
     for name in (STATE, OLDER, NOTES):
         (folder / name).unlink(missing_ok=True)
     notes = {"settings": dict(settings)}
@@ -133,6 +137,14 @@ def note_pace(folder: Path, pace: Pace) -> None:
 def has_state(folder: Path) -> bool:
     """Whether there is a checkpoint."""
     return (folder / STATE).exists() or (folder / OLDER).exists()
+
+
+def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Let a batch be divided into steps: less memory, and as many volumes an update."""
+    given = dict(settings)
+    if "batch_size" in given:
+        given["batch_size"] *= given.pop("accumulate", 1)
+    return given
 
 
 def _notes(folder: Path) -> dict[str, Any]:
