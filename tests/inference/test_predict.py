@@ -15,6 +15,7 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import PredictConfig, PreprocessConfig
 from napari_neuropretrain.errors import Cancelled, CohortError, ContractError
 from napari_neuropretrain.inference.predict import predict
+from napari_neuropretrain.inference.prediction_files import COLUMNS
 from napari_neuropretrain.inference.prepare import prepare_scan
 from napari_neuropretrain.preprocessing import cohort as preprocessing
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
@@ -50,13 +51,8 @@ def test_age_is_the_logit_in_years(
     outcome = predict(config_for(age_model, scans, out, batch_size=2), silent)
     assert outcome.failures == ()
     rows = {row["participant_id"]: row for row in read_rows(out)}
-    assert list(rows["sub-1"]) == [
-        "participant_id",
-        "session_id",
-        "path",
-        "prediction",
-        "unit",
-    ]
+    assert tuple(rows["sub-1"]) == COLUMNS
+    assert rows["sub-1"]["use"] == "For research use only."
     for name, path in paths.items():
         expected = 60 + 10 * logit_of(network, path)
         assert float(rows[name]["prediction"]) == pytest.approx(expected, rel=1e-4)

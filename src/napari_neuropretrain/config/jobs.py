@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from napari_neuropretrain.config.fields import (
     Count,
     Device,
     InputPath,
+    Names,
     OutputFolder,
     Seed,
     Spacing,
@@ -113,14 +114,28 @@ class SynthesiseConfig(Config):
 
 
 class PredictConfig(Config):
-    """Apply a trained model to raw or preprocessed scans."""
+    """Apply trained models to raw or preprocessed scans."""
 
     model: InputPath
-    """A model file (.safetensors) or the run folder of a fine-tuning."""
+    """A model file (.safetensors), the run folder of a fine-tuning, or a folder of
+    such, every model of which is applied."""
     input: InputPath
     """A scan, a folder or a table."""
     output: OutputFolder
     """Folder for the table of predictions."""
+    more_models: Names = ()
+    """More models or folders of models, with commas."""
+    uncertainty: Literal["auto", "none", "tta", "dropout", "ensemble"] = "auto"
+    """Where the spread comes from: several models of one task, dropout while
+    predicting, or small changes of the scan (tta); auto takes the first there is."""
+    samples: Annotated[int, Field(ge=2, le=200)] = 10
+    """Predictions of each scan for its spread, by dropout or tta."""
+    level: Annotated[float, Field(ge=0.5, le=0.99)] = 0.9
+    """Share of people whose label a calibrated interval should hold."""
+    age: Annotated[float, Field(ge=0, le=120)] = 0.0
+    """Age in years, where the input is one scan and no table says it; 0: unknown."""
+    sex: Literal["unknown", "F", "M"] = "unknown"
+    """Sex, where the input is one scan and no table says it."""
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 4
     """Volumes per step."""
     device: Device = "auto"

@@ -22,7 +22,7 @@ from napari_neuropretrain.errors import (
 from napari_neuropretrain.evaluation.linear_models import LinearModel
 from napari_neuropretrain.evaluation.model_source import ModelSource
 from napari_neuropretrain.evaluation.predictions import Predictions
-from napari_neuropretrain.inference.predict import predict_scans
+from napari_neuropretrain.inference.outputs import predict_scans
 from napari_neuropretrain.inference.prepare import prepare_cohort, read_checked
 from napari_neuropretrain.progress import Failure, Progress, Report
 from napari_neuropretrain.training.labelled_cohort import Labels, read_labels

@@ -35,7 +35,7 @@ from napari_neuropretrain.explanation.output import (
     path_of,
     write_explanation,
 )
-from napari_neuropretrain.inference.predict import output_reader
+from napari_neuropretrain.inference.outputs import output_reader
 from napari_neuropretrain.inference.prepare import prepare_scan
 from napari_neuropretrain.preprocessing.derivatives import Derivative
 from napari_neuropretrain.progress import Outcome, Progress, Report

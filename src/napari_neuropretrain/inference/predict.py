@@ -1,45 +1,65 @@
-"""The job ``predict``: apply a trained model to a cohort."""
+"""The job ``predict``: apply one or many trained models to a cohort, with context."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from napari_neuropretrain.config.base import write_text
+from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import PredictConfig
-from napari_neuropretrain.data.participants import Cohort, Scan
-from napari_neuropretrain.errors import CheckpointError, ImageError
-from napari_neuropretrain.inference.prepare import prepare_cohort, read_checked
+from napari_neuropretrain.data.participants import Cohort
+from napari_neuropretrain.errors import CohortError, ContractError
+from napari_neuropretrain.inference.context import (
+    doubts_about,
+    percentile_among_all,
+    percentiles,
+)
+from napari_neuropretrain.inference.models import (
+    Ensemble,
+    Model,
+    group_models,
+    read_models,
+)
+from napari_neuropretrain.inference.outputs import Answer, Looks, Runner
+from napari_neuropretrain.inference.people import with_rows
+from napari_neuropretrain.inference.perturbations import has_dropout
+from napari_neuropretrain.inference.prediction_files import (
+    REPORT,
+    TABLE,
+    Prediction,
+    say_prediction,
+    write_predictions,
+)
+from napari_neuropretrain.inference.prepare import prepare_cohort
+from napari_neuropretrain.inference.uncertainty import Method, estimate
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
-from napari_neuropretrain.tasks.label_scale import LabelScale
+from napari_neuropretrain.weights.card_text import RESEARCH_USE
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
 
-TABLE = "predictions.tsv"
-
 
 def predict(config: PredictConfig, report: Report) -> Outcome:
-    """Predict every scan of a cohort; those that cannot be used are listed.
+    """Predict every scan of a cohort with every model; what cannot be used is listed.
+
+    Scans are preprocessed once for all models with the same contract. Models of one
+    task and network are an ensemble, where the settings allow it.
 
     Parameters
     ----------
     config
-        The model and the scans.
+        The models and the scans.
     report
-        Hears ``item_done`` or ``item_failed`` for each scan, and a ``warning`` for
-        people the model was trained on; may raise `Cancelled`.
+        Hears ``item_done`` or ``item_failed`` for each scan and model, and a
+        ``warning`` for people a model was trained on; may raise `Cancelled`.
 
     Raises
     ------
     CheckpointError
-        If the model cannot be used.
+        If no model can be used.
     CohortError
         If there is no scan.
     ContractError
@@ -47,89 +67,127 @@ def predict(config: PredictConfig, report: Report) -> Outcome:
     DeviceError
         If the device is absent.
     """
-    device = find_device(config.device)
+    find_device(config.device)
     torch.set_num_threads(config.threads)
-    network, card = load_model(config.model)
-    output = Path(config.output)
-    made, workers = output / "preprocessed", config.workers
-    cohort = prepare_cohort(config.input, card.contract, made, report, workers)
-    warn_if_seen(cohort, card, report)
-    predicted, lost = predict_scans(
-        network, card, cohort, device, config.batch_size, report
-    )
-    failures = [*cohort.problems, *lost]
-    write_predictions(output / TABLE, predicted, card)
-    return _outcome(output / TABLE, len(predicted), card, tuple(failures), report)
-
-
-def predict_scans(
-    network: nn.Module,
-    card: ModelCard,
-    cohort: Cohort,
-    device: torch.device,
-    batch_size: int,
-    report: Report,
-) -> tuple[list[tuple[Scan, float]], list[Failure]]:
-    """Predict scans that were prepared for a model.
-
-    Parameters
-    ----------
-    network, card
-        Of the model.
-    cohort
-        From `prepare_cohort`.
-    device, batch_size
-        Where, and how many volumes at once.
-    report
-        As for `predict`.
-
-    Returns
-    -------
-    tuple
-        Scans with their predictions, and scans that could not be read.
-    """
-    network, read = network.to(device), output_reader(card)
+    paths = [config.model, *(Path(one).expanduser() for one in config.more_models)]
+    models = read_models(paths, report)
+    ensembles = group_models(models, config.uncertainty in ("auto", "ensemble"))
+    by_contract: dict[PreprocessingContract, list[Ensemble]] = defaultdict(list)
+    for ensemble in ensembles:
+        by_contract[ensemble.card.contract].append(ensemble)
+    predictions: list[Prediction] = []
     failures: list[Failure] = []
-    predicted: list[tuple[Scan, float]] = []
-    for scans, images in _batches(cohort, card, batch_size, failures, report):
-        values = predict_values(network, images, device, read).tolist()
-        for scan, value in zip(scans, values, strict=True):
-            predicted.append((scan, value))
-            _tell(scan, value, card, len(predicted), len(cohort.scans), report)
-    return predicted, failures
+    for contract, group in by_contract.items():
+        try:
+            cohort = _prepare(config, contract, len(by_contract), report)
+        except (CohortError, ContractError) as error:
+            if len(by_contract) == 1:
+                raise
+            failures += [_cannot(one, str(error), report) for one in group]
+            continue
+        failures += cohort.problems
+        for ensemble in group:
+            _warn_if_seen(cohort, ensemble, report)
+            found, lost = _apply(ensemble, cohort, config, report)
+            predictions += found
+            failures += lost
+    if not predictions:
+        listed = "; ".join(f"{one.item}: {one.reason}" for one in failures[:5])
+        raise CohortError(f"No scan of '{config.input}' could be predicted: {listed}")
+    return _finish(config, ensembles, predictions, failures, report)
 
 
-def output_reader(card: ModelCard) -> Callable[[Tensor], Tensor]:
-    """Return what turns a model's logits (B,) into predictions (B,).
+def _prepare(
+    config: PredictConfig, contract: PreprocessingContract, ways: int, report: Report
+) -> Cohort:
+    """Preprocess what must be, in a folder of its own for each of several contracts."""
+    folder = Path(config.output) / "preprocessed"
+    if ways > 1:
+        digest = hashlib.sha256(contract.model_dump_json().encode()).hexdigest()
+        folder = folder / digest[:8]
+    cohort = prepare_cohort(config.input, contract, folder, report, config.workers)
+    return with_rows(cohort, config)
 
-    Raises
-    ------
-    CheckpointError
-        If the model's task is not known here.
+
+def _apply(
+    ensemble: Ensemble, cohort: Cohort, config: PredictConfig, report: Report
+) -> tuple[list[Prediction], list[Failure]]:
+    """Ask every member about every scan, and sum up what they say."""
+    answers: dict[str, list[Answer]] = defaultdict(list)
+    failures: dict[str, Failure] = {}
+    method: Method = "none"
+    for number, model in enumerate(ensemble.members):
+        if ensemble.members[1:]:
+            report(Progress("step", f"{ensemble.name}: {model.name}"))
+        runner = _runner(model, config)
+        if not number:
+            method = choose_method(config, ensemble, runner, report)
+        for answer in runner.ask(cohort, Looks(method, config.samples), report):
+            answers[answer.scan.key].append(answer)
+        failures |= {one.item: one for one in runner.failures}
+    found = []
+    for given in answers.values():
+        found.append(_sum_up(ensemble, given, method, config.level))
+        step = len(found), len(answers)
+        say_prediction(found[-1], step, report)
+    return found, list(failures.values())
+
+
+def _runner(model: Model, config: PredictConfig) -> Runner:
+    network, card = load_model(model.path)
+    device = find_device(config.device)
+    return Runner(network, card, device, config.batch_size)
+
+
+def choose_method(
+    config: PredictConfig, ensemble: Ensemble, runner: Runner, report: Report
+) -> Method:
+    """Return how the spread of a prediction is found: what the model has.
+
+    Several models are an ensemble; else dropout, where the network has any; else the
+    scan itself is changed a little. One that was asked for and is not there is said in
+    a ``warning``.
     """
-    try:
-        task: Any = card.task.build()
-    except ValueError as error:
-        raise CheckpointError(f"The model's task cannot be used. {error}") from None
-    scale = LabelScale(card.label_mean, card.label_sd)
+    wanted, several = config.uncertainty, len(ensemble.members) > 1
+    drops = has_dropout(runner.network)
+    if wanted == "auto":
+        return "ensemble" if several else "dropout" if drops else "tta"
+    lacks = {
+        "ensemble": not several and "there is one model of its kind",
+        "dropout": not drops and "the network has no dropout",
+    }.get(wanted)
+    if lacks:
+        message = f"{ensemble.name}: no interval by {wanted}, since {lacks}."
+        report(Progress("warning", message))
+        return "none"
+    return wanted
 
-    def read(logits: Tensor) -> Tensor:
-        predictions: Tensor = task.to_prediction(logits, scale)
-        return predictions
 
-    return read
+def _sum_up(
+    ensemble: Ensemble, answers: list[Answer], method: Method, level: float
+) -> Prediction:
+    first, reference = answers[0], ensemble.reference
+    summed = estimate(
+        [one.value for one in answers],
+        first.looks,
+        method,
+        ensemble.card.kind == "binary",
+        level,
+        reference.residuals,
+    )
+    return Prediction(
+        first.scan,
+        ensemble,
+        summed,
+        percentile_among_all(summed.value, reference),
+        percentiles(summed.value, reference),
+        doubts_about(first.scan, first.profile, summed.value, ensemble),
+    )
 
 
-@torch.inference_mode()
-def predict_values(
-    network: nn.Module,
-    images: Tensor,
-    device: torch.device,
-    read: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """Return predictions (B,) of images (B, 1, X, Y, Z), on the CPU."""
-    logits = network(images.to(device)).squeeze(1)  # (B, 1) -> (B,)
-    return read(logits.float().cpu())
+def _warn_if_seen(cohort: Cohort, ensemble: Ensemble, report: Report) -> None:
+    for model in ensemble.members:
+        warn_if_seen(cohort, model.card, report)
 
 
 def warn_if_seen(cohort: Cohort, card: ModelCard, report: Report) -> None:
@@ -147,86 +205,33 @@ def warn_if_seen(cohort: Cohort, card: ModelCard, report: Report) -> None:
             report(Progress("warning", message, values={"participants": seen}))
 
 
-def _batches(
-    cohort: Cohort,
-    card: ModelCard,
-    batch_size: int,
+def _cannot(ensemble: Ensemble, reason: str, report: Report) -> Failure:
+    report(Progress("warning", f"{ensemble.name} is left out. {reason}"))
+    return Failure(ensemble.name, reason)
+
+
+def _finish(
+    config: PredictConfig,
+    ensembles: list[Ensemble],
+    predictions: list[Prediction],
     failures: list[Failure],
     report: Report,
-) -> Iterator[tuple[list[Scan], Tensor]]:
-    """Yield scans with images (B, 1, X, Y, Z); add what fails to `failures`."""
-    scans: list[Scan] = []
-    images: list[Tensor] = []
-    for index, scan in enumerate(cohort.scans):
-        report(
-            Progress("step", "" if index else "Predicting", index, len(cohort.scans))
-        )
-        try:
-            image = read_checked(scan.path, card.contract).image
-        except (ImageError, CheckpointError) as error:
-            failures.append(Failure(scan.key, str(error)))
-            report(Progress("item_failed", f"{scan.key}: {error}"))
-            continue
-        scans.append(scan)
-        images.append(torch.from_numpy(image).float()[None])
-        if len(scans) == batch_size:
-            yield scans, torch.stack(images)
-            scans, images = [], []
-    if scans:
-        yield scans, torch.stack(images)
-
-
-def write_predictions(
-    path: Path, predicted: Sequence[tuple[Scan, float]], card: ModelCard
-) -> None:
-    """Write one line a scan, the whole table or none.
-
-    For two groups ``prediction`` is the probability of the positive one, and
-    ``label`` the group that the threshold of the model gives.
-    """
-    who = ["participant_id", "session_id", "path", "prediction"]
-    more = ["probability", "threshold", "label"] if card.kind == "binary" else []
-    rows = [[*who, *more, "unit"]]
-    for scan, value in predicted:
-        text = f"{value:.6g}"
-        row = [scan.participant, scan.session or "n/a", str(scan.path), text]
-        if card.kind == "binary":
-            row += [text, f"{threshold_of(card):.6g}", group_of(card, value)]
-        rows.append([*row, card.unit])
-    text_file = io.StringIO()
-    csv.writer(text_file, delimiter="\t", lineterminator="\n").writerows(rows)
-    write_text(path, text_file.getvalue())
-
-
-def threshold_of(card: ModelCard) -> float:
-    """Return the model's decision threshold, 0.5 if it has none."""
-    return 0.5 if card.threshold is None else card.threshold
-
-
-def group_of(card: ModelCard, probability: float) -> str:
-    """Return the name of the group that a probability means."""
-    positive = probability >= threshold_of(card)
-    names = card.task.options.get("positive" if positive else "negative") or ()
-    return str(names[0]) if names else str(int(positive))
-
-
-def _tell(
-    scan: Scan, value: float, card: ModelCard, step: int, total: int, report: Report
-) -> None:
-    said = f"{value:.3g} {card.unit}".strip()
-    if card.kind == "binary":
-        said = f"{group_of(card, value)} (probability {value:.3f})"
-    values = {"participant": scan.key, "prediction": value, "path": str(scan.path)}
-    report(Progress("item_done", f"{scan.key}: {said}", step, total, values))
-
-
-def _outcome(
-    table: Path,
-    done: int,
-    card: ModelCard,
-    failures: tuple[Failure, ...],
-    report: Report,
 ) -> Outcome:
-    report(Progress("result", values={"kind": "predictions", "path": str(table)}))
-    message = f"Predicted {card.task.name} for {done} of {done + len(failures)} scans."
-    return Outcome(message, failures, {"predictions": str(table)})
+    """Write table and JSON, and say what was done."""
+    output = Path(config.output)
+    write_predictions(output, ensembles, predictions, config.level)
+    results = {
+        "predictions": str(output / TABLE),
+        "prediction_report": str(output / REPORT),
+    }
+    for kind, path in results.items():
+        report(Progress("result", values={"kind": kind, "path": path}))
+    failures = list(dict.fromkeys(failures))
+    done = len({one.scan.key for one in predictions})
+    lost = len({one.item for one in failures})
+    asked = dict.fromkeys(one.ensemble.card.task.name for one in predictions)
+    doubtful = sum(bool(one.doubts) for one in predictions)
+    message = f"Predicted {', '.join(asked)} for {done} of {done + lost} scans."
+    if doubtful:
+        message += f" {doubtful} of {len(predictions)} predictions come with warnings."
+    return Outcome(f"{message} {RESEARCH_USE.split('.')[0]}.", tuple(failures), results)

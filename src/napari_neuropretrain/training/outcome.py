@@ -18,6 +18,7 @@ from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.training.baselines import judge_baselines
 from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.fit_settings import Fit
+from napari_neuropretrain.training.reference import gather_reference
 from napari_neuropretrain.training.results import (
     Scored,
     describe,
@@ -83,7 +84,9 @@ def finish_training(
         )
     write_metrics(output / "metrics.json", metrics | found)
     write_predictions(output / "predictions.tsv", scored, task, threshold)
-    card = _card(config, backbone, task, study, metrics, threshold, trained)
+    card = _card(config, backbone, task, study, metrics, threshold, trained).replace(
+        reference=gather_reference(study, scored, task)
+    )
     model = save_model(output, network.cpu(), card)
     message = " ".join([describe(metrics, task), *describe_baselines(metrics, task)])
     if config.shuffle_labels:

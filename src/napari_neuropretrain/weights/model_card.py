@@ -12,6 +12,7 @@ from pydantic import Field
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.contract import PreprocessingContract
+from napari_neuropretrain.weights.reference import Reference
 
 
 class Part(Config):
@@ -96,6 +97,8 @@ class ModelCard(Config):
     """Who it was trained on."""
     earlier_cohorts: tuple[CohortSummary, ...] = ()
     """Who its initial weights had learned from, and theirs; the latest first."""
+    reference: Reference = Reference()
+    """What predictions for new scans are compared with; empty in older files."""
     metrics: dict[str, Any] = Field(default_factory=dict)
     """Validation, test and baseline metrics."""
     threshold: float | None = None

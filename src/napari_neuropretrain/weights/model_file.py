@@ -193,6 +193,17 @@ def _paths(path: Path) -> tuple[Path, Path]:
     return path / WEIGHTS, path / CARD
 
 
+def find_model(path: Path) -> Path:
+    """Return the weights of a model at a file or run folder.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, saying what is missing.
+    """
+    return _find(path)[0]
+
+
 def _find(path: Path) -> tuple[Path, Path]:
     """Return the existing weights and card, or say what is missing."""
     if not path.exists():
