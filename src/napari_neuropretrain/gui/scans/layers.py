@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,8 +17,9 @@ from napari_neuropretrain.data.orientation import (
 )
 from napari_neuropretrain.gui.scans.overlay import (
     START_FRACTION,
+    OverlayLook,
+    look_colormap,
     symmetric_limit,
-    two_sided_colormap,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ OCCLUSION_KEY = "neuropretrain_occlusion_limit"
 """Metadata key of an occlusion layer: its symmetric limit."""
 FRACTION_KEY = "neuropretrain_occlusion_fraction"
 """Metadata key of an occlusion layer: the share of the limit that is hidden."""
+LOOK_KEY = "neuropretrain_look"
+"""Metadata key of an occlusion layer: its `OverlayLook`."""
 CONTOUR_KEY = "neuropretrain_contour"
 """Metadata key of a labels layer: the width of the outline it is drawn as."""
 SIDE_KEY = "neuropretrain_side"
@@ -106,8 +110,9 @@ def occlusion_layer(
         Values below this share of the largest are transparent.
     """
     limit = symmetric_limit(data)
+    drawn = OverlayLook(fraction * limit, limit)
     look = {
-        "colormap": two_sided_colormap(fraction),
+        "colormap": look_colormap(drawn, limit),
         "contrast_limits": (-limit, limit),
         "blending": "translucent_no_depth",
         # The default, a maximum projection, hides negative clusters.
@@ -116,7 +121,7 @@ def occlusion_layer(
         "interpolation3d": "nearest",
     }
     finite = np.nan_to_num(data.astype(np.float32, copy=False))
-    known = {OCCLUSION_KEY: limit, FRACTION_KEY: fraction}
+    known = {OCCLUSION_KEY: limit, FRACTION_KEY: fraction, LOOK_KEY: drawn}
     return _place(finite, affine, name, look, {**metadata, **known})
 
 
@@ -150,11 +155,26 @@ def brain_limits(data: NDArray[Any], mask: NDArray[Any]) -> tuple[float, float]:
 
 def set_threshold(layer: Layer, fraction: float) -> float:
     """Hide an occlusion layer below a share of its limit; return the threshold."""
-    limit = float(layer.metadata[OCCLUSION_KEY])
-    layer.metadata[FRACTION_KEY] = fraction
+    threshold = fraction * float(layer.metadata[OCCLUSION_KEY])
     if isinstance(layer, Image):
-        layer.colormap = two_sided_colormap(fraction)
-    return fraction * limit
+        set_look(layer, replace(look_of(layer), threshold=threshold))
+    return threshold
+
+
+def look_of(layer: Layer) -> OverlayLook:
+    """Return how an occlusion layer is drawn."""
+    look: OverlayLook = layer.metadata[LOOK_KEY]
+    return look
+
+
+def set_look(layer: Image, look: OverlayLook) -> None:
+    """Draw an occlusion layer another way, symmetric about 0."""
+    largest = float(layer.metadata[OCCLUSION_KEY])
+    limit = look.contrast_limit(largest)
+    layer.metadata[LOOK_KEY] = look
+    layer.metadata[FRACTION_KEY] = look.threshold / largest
+    layer.contrast_limits = (-limit, limit)
+    layer.colormap = look_colormap(look, limit)
 
 
 def occlusion_layers(viewer: ViewerModel) -> list[Layer]:

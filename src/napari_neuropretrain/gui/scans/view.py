@@ -29,6 +29,7 @@ _OTHER_AXES = ((1, 2), (0, 2), (0, 1))
 """For each axis of a volume, the other two."""
 _TOWARDS = ("top", "front", "the person's right")
 """Where z, y and x grow to."""
+_AWAY = ("bottom", "back", "the person's left")
 _SIDES = {
     BEFORE: "Before: scan with its brain mask",
     AFTER: "After: aligned, with the template's edges",
@@ -68,17 +69,33 @@ def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
 
 
 def set_up_view(viewer: ViewerModel) -> None:
-    """Draw the head upright: up is superior or anterior, right is the right side."""
+    """Draw the head upright: up is superior or anterior.
+
+    Right is the right side, unless `set_radiological` turned it.
+    """
     camera = viewer.scene.camera
-    camera.orientation2d = ("up", "right")
+    camera.orientation2d = ("up", "left" if is_radiological(viewer) else "right")
     viewer.canvas.overlays["scale_bar"].visible = True
     note = viewer.canvas.overlays["text"]
     if not note.visible:
         note.position = "top_left"
         viewer.dims.events.order.connect(partial(_say_sides, viewer))
         viewer.dims.events.ndisplay.connect(partial(_say_sides, viewer))
+        camera.events.orientation.connect(partial(_say_sides, viewer))
     note.visible = True
     _say_sides(viewer)
+
+
+def set_radiological(viewer: ViewerModel, radiological: bool) -> None:
+    """Show the person's left on the right, as seen from the feet; or not."""
+    # With the depth turned as well, 3D is looked at from elsewhere, not mirrored.
+    turned = ("away", "up", "left"), ("towards", "up", "right")
+    viewer.scene.camera.orientation = turned[0 if radiological else 1]
+
+
+def is_radiological(viewer: ViewerModel) -> bool:
+    """Return whether the person's left is on the right."""
+    return str(viewer.scene.camera.orientation2d[1]) == "left"
 
 
 def show_plane(viewer: ViewerModel, plane: str) -> None:
@@ -179,7 +196,8 @@ def _say_sides(viewer: ViewerModel, event: object = None) -> None:
     """Write on the canvas what is shown, and which way is which."""
     up, right = viewer.dims.order[-2:]
     flat = viewer.dims.ndisplay == 2 and max(up, right) < len(_TOWARDS)
-    sides = f"up: {_TOWARDS[up]} · right: {_TOWARDS[right]}" if flat else ""
+    ends = _AWAY if is_radiological(viewer) else _TOWARDS
+    sides = f"up: {_TOWARDS[up]} · right: {ends[right]}" if flat else ""
     lines = (_SIDES.get(side_shown(viewer), ""), sides)
     viewer.canvas.overlays["text"].text = "\n".join(line for line in lines if line)
 

@@ -73,10 +73,13 @@ class ViewControls(QWidget):
 
     def refresh(self, shown: object = None) -> None:
         """Take over the threshold of the latest occlusion layer."""
+        percent = self.slider.value()
         if found := layers.occlusion_layers(self._viewer):
             percent = round(100 * float(found[-1].metadata[layers.FRACTION_KEY]))
-            self.slider.setValue(min(max(percent, 1), 95))
-        self._set_threshold(self.slider.value())
+            self.slider.blockSignals(True)  # shows, does not set
+            self.slider.setValue(percent)
+            self.slider.blockSignals(False)
+        self._say(percent)
 
     def _show(self, plane: str) -> None:
         view.show_plane(self._viewer, plane)
@@ -93,8 +96,12 @@ class ViewControls(QWidget):
         self.after.setEnabled(AFTER in known)
 
     def _set_threshold(self, percent: int) -> None:
-        text = f"{percent} %"
         for layer in layers.occlusion_layers(self._viewer):
-            threshold = layers.set_threshold(layer, percent / 100)
-            text = f"{percent} % (±{threshold:.3g})"
+            layers.set_threshold(layer, percent / 100)
+        self._say(percent)
+
+    def _say(self, percent: int) -> None:
+        text = f"{percent} %"
+        if found := layers.occlusion_layers(self._viewer):
+            text = f"{percent} % (±{layers.look_of(found[-1]).threshold:.3g})"
         self.readout.setText(text)
