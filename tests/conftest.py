@@ -155,6 +155,37 @@ def six_participants(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def messy_cohort(tmp_path: Path) -> Path:
+    """A BIDS dataset in which each of six participants has a problem of its own."""
+    root = tmp_path / "messy"
+    rows = [
+        ("sub-01", "61", "F", "AD"),
+        ("sub-02", "610", "M", "CN"),  # impossible age
+        ("sub-03", "n/a", "male?", "CN"),  # no age, sex not understood
+        ("sub-04", "70", "F", "A.D."),  # another spelling
+        ("sub-05", "72", "M", "AD"),  # no scan
+        ("sub-06", "66", "F", "CN"),  # a copy of sub-01
+        ("sub-06", "66", "F", "CN"),  # and twice in the table
+    ]
+    names = ("participant_id", "age", "sex", "diagnosis")
+    save_table(
+        root / "participants.tsv", [dict(zip(names, r, strict=True)) for r in rows]
+    )
+    for number in (1, 2, 3, 4):
+        name = f"sub-{number:02d}"
+        save_random_scan(root / f"{name}/anat/{name}_T1w.nii.gz", number, edge=60)
+    copy = root / "sub-06/anat/sub-06_T1w.nii.gz"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(root / "sub-01/anat/sub-01_T1w.nii.gz", copy)
+    lost = nib.Nifti1Image(np.ones((60, 60, 60), np.uint8), None)
+    lost.header.set_zooms((2, 2, 2))
+    nib.save(lost, root / "sub-03/anat/sub-03_T1w.nii.gz")  # no orientation
+    series = nib.Nifti1Image(np.ones((60, 60, 60, 9), np.uint8), np.eye(4))
+    nib.save(series, root / "sub-04/anat/sub-04_T1w.nii.gz")  # a time series
+    return root
+
+
 _CENTRES = {4: (0.12, 0.1, 0.1), 5: (0.4, -0.15, -0.35), 17: (0.33, -0.15, -0.2)}
 _CENTRES |= {18: (0.33, 0.1, -0.2), 11: (0.3, 0.3, 0.1), 12: (0.45, 0.2, 0.05)}
 _OTHER_SIDE = {4: 43, 5: 44, 17: 53, 18: 54, 11: 50, 12: 51}

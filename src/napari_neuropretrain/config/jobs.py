@@ -9,6 +9,7 @@ from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.benchmarking import BenchmarkConfig
+from napari_neuropretrain.config.checking import CheckCohortConfig
 from napari_neuropretrain.config.choice import SourceChoice
 from napari_neuropretrain.config.contract import (
     BrainMaskParameters,
@@ -166,6 +167,12 @@ class DemoConfig(Config):
 _ROOT = "napari_neuropretrain."
 
 JOBS = Registry("job")
+JOBS.register(
+    "check-cohort",
+    "List what is wrong in a cohort, and what to do",
+    CheckCohortConfig,
+    _ROOT + "data.check_cohort:check_cohort",
+)
 JOBS.register(
     "preprocess",
     "Turn raw T1 scans into aligned, normalised volumes",

@@ -88,7 +88,7 @@ def scans_of_bids(
         if rows and found is None:
             problems.append(Failure(key, "has a scan but no row in participants.tsv"))
         row = rows[found] if found else {}
-        row = {**row, **_session_row(root, participant, session)}
+        row = {**row, **session_row(root, participant, session)}
         scans.append(Scan(participant, session or None, runs[0], row))
         if len(runs) > 1:
             others = ", ".join(run.name for run in runs[1:])
@@ -124,7 +124,7 @@ def _participant_rows(root: Path) -> dict[str, Row]:
     return rows_by_key(table, read_table(table)) if table.exists() else {}
 
 
-def _session_row(root: Path, participant: str, session: str) -> Row:
+def session_row(root: Path, participant: str, session: str) -> Row:
     """Return what the BIDS sessions table says, such as the age at that session."""
     table = root / participant / f"{participant}_sessions.tsv"
     if not session or not table.exists():

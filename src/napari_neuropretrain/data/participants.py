@@ -17,10 +17,12 @@ from napari_neuropretrain.data.image_files import IMAGE_SUFFIXES
 from napari_neuropretrain.data.labels import binary_labels, numeric_labels
 from napari_neuropretrain.data.quality import QUALITY_TABLE, read_quality
 from napari_neuropretrain.data.tables import (
+    EXCLUDE_COLUMN,
     PATH_COLUMNS,
     TABLE_SUFFIXES,
     find_column,
     image_stem,
+    is_excluded,
     read_table,
     scans_of_table,
 )
@@ -50,8 +52,8 @@ def read_cohort(path: str | os.PathLike[str]) -> Cohort:
     -------
     Cohort
         Scans sorted by key. What could not be used is in its `problems`. Scans of
-        a preprocessed folder that its quality table rejects are left out, which its
-        `notes` say.
+        a preprocessed folder that its quality table rejects, and rows that the table
+        excludes (column ``exclude``), are left out, which its `notes` say.
 
     Raises
     ------
@@ -87,12 +89,16 @@ def _read_folder(folder: Path) -> Cohort:
             return _read_table_cohort(table)
     if is_dicom_folder(folder):
         return _cohort(folder, [_lone_scan(folder)])
-    scans = [
+    return _cohort(folder, lone_scans(folder))
+
+
+def lone_scans(folder: Path) -> list[Scan]:
+    """Return the images and DICOM folders in a plain folder, named by their names."""
+    return [
         _lone_scan(file)
         for file in sorted(folder.iterdir())
         if _is_image(file) or is_dicom_folder(file)
     ]
-    return _cohort(folder, scans)
 
 
 def _without_rejected(folder: Path, scans: list[Scan]) -> tuple[list[Scan], list[str]]:
@@ -162,4 +168,19 @@ def _cohort(
                 f"'{one.path}' and '{other.path}' are both named '{one.key}', because "
                 "BIDS names hold letters and digits only. Rename one of them."
             )
-    return Cohort(tuple(scans), root, kind, tuple(problems or ()), tuple(notes or ()))
+    used, left_out = _without_excluded(root, scans)
+    notes = [*(notes or ()), *left_out]
+    return Cohort(tuple(used), root, kind, tuple(problems or ()), tuple(notes))
+
+
+def _without_excluded(root: Path, scans: list[Scan]) -> tuple[list[Scan], list[str]]:
+    """Leave out the scans whose row says so, and name them."""
+    used = [scan for scan in scans if not is_excluded(scan.row)]
+    if not used:
+        raise CohortError(
+            f"Everyone in '{root}' is excluded by the column '{EXCLUDE_COLUMN}' of the "
+            "table. Empty it in the rows of those to use."
+        )
+    gone = [scan.key for scan in scans if is_excluded(scan.row)]
+    text = f"left out: excluded by the column '{EXCLUDE_COLUMN}' of the table."
+    return used, [f"{key} is {text}" for key in gone]

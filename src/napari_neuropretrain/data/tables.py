@@ -18,6 +18,9 @@ TABLE_SUFFIXES = (".tsv", ".csv")
 PATH_COLUMNS = ("path", "file", "filename", "image", "t1", "scan")
 PARTICIPANT_COLUMNS = ("participant_id", "participant", "subject_id", "subject", "id")
 SESSION_COLUMNS = ("session_id", "session")
+EXCLUDE_COLUMN = "exclude"
+"""Says who of a cohort is left out; any other value than those for yes is no."""
+YES = frozenset({"yes", "true", "1", "x"})
 MISSING_VALUES = frozenset({"", "n/a", "na", "nan", "none", "null"})
 """Ways to say that a value is not known, in lower case."""
 
@@ -66,12 +69,9 @@ def _split(path: Path, text: str) -> list[list[str]]:
     """Return the values of each line; the first line is the header."""
     if not text.strip():
         raise CohortError(f"The table '{path}' is empty. It needs a header line.")
-    first = text.splitlines()[0]
-    # Spreadsheets of half of Europe separate "CSV" by semicolons.
-    csv_delimiter = max(",;\t", key=first.count)
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else csv_delimiter
+    stream = io.StringIO(text, newline="")
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        return list(csv.reader(stream, delimiter=delimiter_of(path, text)))
     except csv.Error as error:
         raise CohortError(
             f"'{path}' is not a table ({error}). Save it again."
@@ -97,6 +97,26 @@ def find_column(columns: Iterable[str], names: Sequence[str]) -> str | None:
     """
     known = {column.lower(): column for column in columns}
     return next((known[name] for name in names if name in known), None)
+
+
+def is_excluded(row: Mapping[str, str]) -> bool:
+    """Whether a row says that its scan is to be left out.
+
+    Examples
+    --------
+    >>> is_excluded({"Exclude": "Yes"}), is_excluded({"exclude": "n/a"})
+    (True, False)
+    """
+    column = find_column(row, (EXCLUDE_COLUMN,))
+    return column is not None and row[column].lower() in YES
+
+
+def delimiter_of(path: Path, text: str) -> str:
+    """Return what separates the values of a table: a tab in TSV, by count in CSV."""
+    first = (text.splitlines() or [""])[0]
+    # Spreadsheets of half of Europe separate "CSV" by semicolons.
+    csv_delimiter = max(",;\t", key=first.count)
+    return "\t" if path.suffix.lower() == ".tsv" else csv_delimiter
 
 
 def rows_by_key(path: Path, rows: Iterable[Row]) -> dict[str, Row]:
