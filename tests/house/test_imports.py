@@ -55,7 +55,7 @@ ALLOWED = {
     "benchmark": BASE
     | {"runs", "data", "weights", "training", "evaluation", "preprocessing"}
     | {"process_settings", "reporting", "explanation", ""},
-    "search": BASE | {"runs", "data", "evaluation", "benchmark"},
+    "search": BASE | {"runs", "data", "evaluation", "benchmark", "reporting"},
     "inference": BASE | {"data", "weights", "training", "preprocessing", "tasks", ""},
     "explanation": BASE
     | {"data", "weights", "training", "inference", "preprocessing", "evaluation"}

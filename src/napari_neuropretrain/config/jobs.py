@@ -33,6 +33,7 @@ from napari_neuropretrain.config.mask_training import TrainBrainMaskConfig
 from napari_neuropretrain.config.packing import PackConfig
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.config.registry import Registry
+from napari_neuropretrain.config.searching import SearchConfig
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import ContractError
 
@@ -226,6 +227,12 @@ JOBS.register(
     "Compare backbones, initialisations and tasks",
     BenchmarkConfig,
     _ROOT + "benchmark.run:benchmark",
+)
+JOBS.register(
+    "search",
+    "Look for good settings of a fine-tuning",
+    SearchConfig,
+    _ROOT + "search.run:search",
 )
 JOBS.register(
     "split",
