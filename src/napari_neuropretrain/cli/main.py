@@ -16,6 +16,7 @@ from napari_neuropretrain.cli.console import Console
 from napari_neuropretrain.cli.doctor import run_doctor
 from napari_neuropretrain.cli.estimate import run_estimate
 from napari_neuropretrain.cli.flags import parse_flags
+from napari_neuropretrain.cli.runs import run_runs
 from napari_neuropretrain.cli.weights import run_inspect, run_weights
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
@@ -44,6 +45,7 @@ _OTHERS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
         "Say what a pre-training would cost, before it starts",
         partial(run_estimate, command="estimate-pretrain"),
     ),
+    "runs": ("List, pause, resume, stop, cancel runs", run_runs),
     "doctor": ("Check this installation and this machine", run_doctor),
 }
 

@@ -51,6 +51,8 @@ class Account:
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
         elif state == "finished":
             self.fraction, self.stage = 1.0, ""
+        elif state == "running":
+            self._began = None  # a rest tells nothing about the time left
         self.curves.take(event)
         return _log_line(state, event)
 

@@ -64,6 +64,19 @@ class Curves:
         self.groups: dict[str, dict[str, Curve]] = {}
         self.best: int | None = None
 
+    def copy(self) -> Curves:
+        """Return curves that stay as they are now."""
+        same = Curves()
+        same.best = self.best
+        same.groups = {
+            title: {
+                name: Curve(one.label, list(one.epochs), list(one.values))
+                for name, one in group.items()
+            }
+            for title, group in self.groups.items()
+        }
+        return same
+
     def take(self, event: Mapping[str, Any]) -> None:
         """Note the numbers of an ``epoch`` event."""
         values = event.get("values", {})

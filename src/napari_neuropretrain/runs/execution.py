@@ -154,7 +154,8 @@ def _who() -> dict[str, Any]:
     import psutil
 
     created = psutil.Process().create_time()
-    return {"pid": os.getpid(), "created": created, "host": platform.node()}
+    who = {"pid": os.getpid(), "created": created, "host": platform.node()}
+    return who | {"cwd": os.getcwd()}
 
 
 @contextmanager
