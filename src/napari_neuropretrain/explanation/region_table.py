@@ -80,7 +80,7 @@ def open_regions(
             f"regions: '{path}' has no label where the map is. Give a label image in "
             "template space (MNI152)."
         )
-    return labels, _names(path)
+    return labels, region_names(path)
 
 
 def region_rows(
@@ -167,7 +167,14 @@ def _nearest(
     return labels.reshape(tuple(shape))
 
 
-def _names(path: Path) -> dict[int, str]:
+def region_names(path: Path) -> dict[int, str]:
+    """Read the names of a label image's numbers from the table beside it, if any.
+
+    Raises
+    ------
+    ConfigError
+        If the table lacks the columns ``index`` and ``name``.
+    """
     table = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
     return dict(_read_names(table)) if table.is_file() else {}
 

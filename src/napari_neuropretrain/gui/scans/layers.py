@@ -95,6 +95,15 @@ def edges_layer(
     return labels, keywords, "labels"
 
 
+def labels_layer(
+    labels: NDArray[Any], affine: NDArray[Any], name: str, **metadata: Any
+) -> LayerData:
+    """Describe a label image, such as regions, as a labels layer."""
+    numbers = np.rint(labels).astype(np.int32)
+    data, keywords, _ = _place(numbers, affine, name, {"opacity": 0.4}, metadata)
+    return data, keywords, "labels"
+
+
 def occlusion_layer(
     data: NDArray[Any],
     affine: NDArray[Any],
