@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_neuropretrain.gui.cohort.cohort_widget import CohortWidget
 from napari_neuropretrain.gui.jobs.finetune_widget import FinetuneWidget
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.gui.jobs.preprocess_widget import PreprocessWidget
 from napari_neuropretrain.gui.jobs.pretrain_widget import PretrainWidget
+from napari_neuropretrain.gui.prediction.predict_widget import PredictWidget
 from napari_neuropretrain.gui.review.review_widget import ReviewWidget
 from napari_neuropretrain.gui.scans.view_controls import ViewControls
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import napari
 
 __all__ = [
+    "CohortWidget",
     "ExplainWidget",
     "FinetuneWidget",
     "PredictWidget",
@@ -22,13 +25,6 @@ __all__ = [
     "PretrainWidget",
     "ReviewWidget",
 ]
-
-
-class PredictWidget(JobWidget):
-    """Apply a trained model to scans."""
-
-    def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__("predict", "Predict", napari_viewer)
 
 
 class ExplainWidget(JobWidget):

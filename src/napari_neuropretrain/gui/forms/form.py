@@ -33,7 +33,7 @@ from napari_neuropretrain.gui.forms.field_widgets import (
 from napari_neuropretrain.gui.forms.path_field import path_row
 from napari_neuropretrain.gui.forms.weights_field import WeightsField
 
-SHOWN_FIRST = ("epochs", "device")
+SHOWN_FIRST = ("epochs", "device", "age")
 """Numbers people change at once; other numbers are folded away."""
 FOLDED = ("dof", "probe", "optimiser")
 """Choices that few people change."""

@@ -10,9 +10,9 @@ from napari.qt.threading import create_worker
 
 from napari_neuropretrain.config.jobs import PreprocessConfig
 from napari_neuropretrain.data.quality import QUALITY_TABLE
-from napari_neuropretrain.errors import ImageError, NeuropretrainError
 from napari_neuropretrain.gui.jobs.job_layout import button_row, wide_button
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.layer_input import LayerInput
 from napari_neuropretrain.gui.jobs.results import Shown
 from napari_neuropretrain.gui.review.review_widget import (
     has_report,
@@ -20,13 +20,7 @@ from napari_neuropretrain.gui.review.review_widget import (
     open_review,
     open_reviews,
 )
-from napari_neuropretrain.gui.scans.layer_scan import (
-    current_layer,
-    file_of,
-    suggest_output,
-    voxels_of,
-    write_scan,
-)
+from napari_neuropretrain.gui.scans.layer_scan import suggest_output
 from napari_neuropretrain.gui.scans.template_edges import template_edges
 from napari_neuropretrain.gui.scans.view_controls import ViewControls
 
@@ -41,6 +35,9 @@ class PreprocessWidget(JobWidget):
         super().__init__("preprocess", "Preprocess", napari_viewer)
         self._napari = napari_viewer
         self._suggested = ""
+        self._layer = LayerInput(napari_viewer)
+        self._layer.ready.connect(self._written)
+        self._layer.failed.connect(self._not_written)
         self.layer_button = wide_button(
             "Use the current layer",
             self.use_layer,
@@ -73,25 +70,10 @@ class PreprocessWidget(JobWidget):
 
     def use_layer(self) -> None:
         """Make the current layer the input; say why if it cannot be."""
-        try:
-            layer = current_layer(self._napari)
-        except ImageError as error:
-            self.say(str(error))
-            return
-        if (path := file_of(layer)) is not None:
-            self._input.line_edit.value = str(path)
-            return
         if not self._output.line_edit.value.strip():
             self._fill_output(Path.home() / "neuropretrain")
         output = Path(self._output.line_edit.value.strip()).expanduser()
-        self.layer_button.setEnabled(False)
-        data, affine = voxels_of(layer)
-        # Packing a 1 mm head takes seconds.
-        given = (data, affine, layer.name, output)
-        worker = create_worker(write_scan, *given, _ignore_errors=True)
-        worker.returned.connect(self._written)
-        worker.errored.connect(self._not_written)
-        worker.start()
+        self.layer_button.setEnabled(not self._layer.take(output))
 
     def review(self) -> None:
         """Open the review of the output folder."""
@@ -107,10 +89,9 @@ class PreprocessWidget(JobWidget):
         self.layer_button.setEnabled(True)
         self._input.line_edit.value = str(path)
 
-    def _not_written(self, error: Exception) -> None:
+    def _not_written(self, reason: str) -> None:
         self.layer_button.setEnabled(True)
-        kind = "" if isinstance(error, NeuropretrainError) else type(error).__name__
-        self.say(f"{kind} {error}".strip())
+        self.say(reason)
 
     def _take_quality(self, shown: Shown) -> None:
         """Show new verdicts where the review is open already."""

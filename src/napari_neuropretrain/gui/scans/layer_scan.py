@@ -31,8 +31,13 @@ INPUT_FOLDER = "input"
 _ADVICE = "Select the image layer of a raw T1-weighted head, and press again."
 
 
-def current_layer(viewer: ViewerModel) -> Image:
+def current_layer(viewer: ViewerModel, raw: bool = True) -> Image:
     """Return the selected image layer, or the only one there is.
+
+    Parameters
+    ----------
+    raw
+        Whether a layer of a preprocessed scan is refused.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def current_layer(viewer: ViewerModel) -> Image:
         what = "There is no image layer." if not chosen else "Which layer?"
         raise ImageError(f"{what} {_ADVICE}")
     layer = chosen[0]
-    _check(layer)
+    _check(layer, raw)
     return layer
 
 
@@ -144,8 +149,9 @@ def suggest_output(scan: Path) -> Path:
     return folder / "neuropretrain"
 
 
-def _check(layer: Image) -> None:
-    """Refuse what is not one raw 3D volume."""
+def _check(layer: Image, raw: bool) -> None:
+    """Refuse what is not one 3D volume of a head."""
+    made = (*MAPS, PREPROC) if raw else MAPS
     shape = "x".join(str(edge) for edge in layer.data.shape)
     if layer.rgb:
         reason = f"is a colour picture ({shape})"
@@ -155,7 +161,7 @@ def _check(layer: Image) -> None:
         reason = f"has {layer.ndim} axes ({shape}); a scan has three"
     elif min(layer.data.shape) < 2:
         reason = f"is a single slice ({shape})"
-    elif stem_of(Path(str(layer.metadata.get("path")))).endswith((*MAPS, PREPROC)):
+    elif stem_of(Path(str(layer.metadata.get("path")))).endswith(made):
         reason = "was made by this plugin: it is preprocessed already"
     else:
         return

@@ -1,0 +1,1 @@
+"""Predictions of every model of a folder, each with its context."""
