@@ -20,9 +20,11 @@ from napari_neuropretrain.evaluation.model_source import (
     with_baselines,
 )
 from napari_neuropretrain.evaluation.predictions import Predictions
+from napari_neuropretrain.evaluation.report import write_report
 from napari_neuropretrain.evaluation.tables import Judged, write_tables
 from napari_neuropretrain.evaluation.zero_shot import can_predict, predict_cohort
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+from napari_neuropretrain.reporting.safely import write_safely
 
 
 def evaluate(config: EvaluateConfig, report: Report) -> Outcome:
@@ -74,6 +76,11 @@ def evaluate(config: EvaluateConfig, report: Report) -> Outcome:
         report(Progress("metric", said))
     for kind, path in files.items():
         report(Progress("result", values={"kind": kind, "path": str(path)}))
+    page = write_safely(
+        lambda: write_report(config, models, judged, differences, sentences, failures),
+        report,
+    )
+    files |= {} if page is None else {"report": page}
     results = {kind: str(path) for kind, path in files.items()}
     return Outcome(_summary(judged), tuple(failures), results)
 

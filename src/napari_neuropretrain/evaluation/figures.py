@@ -170,7 +170,7 @@ def _boxes(axis: Any, name: str, groups: Mapping[str, NDArray[np.float64]]) -> N
     axis.boxplot(list(groups.values()), widths=0.55, showfliers=False)
     for place, found in enumerate(groups.values(), 1):
         spread = np.random.default_rng(0).uniform(-0.15, 0.15, found.size)
-        axis.scatter(place + spread, found, s=5, alpha=0.5, color=COLOURS[0], lw=0)
+        axis.scatter(place + spread, found, s=9, alpha=0.6, color=COLOURS[0], lw=0)
     names = [f"{group}\nn={found.size}" for group, found in groups.items()]
     axis.set_xticks(range(1, len(groups) + 1), names, fontsize=7)
     axis.set_title(name)

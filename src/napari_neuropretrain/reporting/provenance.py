@@ -39,7 +39,7 @@ def provenance(
     commands = [command_line(job, config), "", "# or, with every setting written out:"]
     commands.append(f'neuropretrain {job} --config "{saved}"')
     rows = [("made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"), *facts.items()]
-    found = {"napari-neuropretrain": __version__, "Python": platform.python_version()}
+    found = {"napari-neuropretrain": __version__, "python": platform.python_version()}
     rows += [(f"software: {one}", text) for one, text in {**found, **versions}.items()]
     return "\n".join(
         (

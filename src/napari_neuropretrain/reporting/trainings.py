@@ -93,6 +93,7 @@ def draw_run(folder: Path) -> Figure | None:
             axis.plot(curve.epochs, curve.values, label=curve.label, marker=mark, **how)
         axis.set_title(title, fontsize=8)
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         if any(curve.label for curve in group.values()):
             axis.legend(fontsize=7, frameon=False)
     if curves.best is not None:

@@ -15,10 +15,12 @@ from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.split_files import hash_splits
 from napari_neuropretrain.evaluation.assessment import Certainty
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
+from napari_neuropretrain.reporting.safely import write_safely
 from napari_neuropretrain.training.baselines import judge_baselines
 from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.fit_settings import Fit
 from napari_neuropretrain.training.reference import gather_reference
+from napari_neuropretrain.training.report import report_finetuning
 from napari_neuropretrain.training.results import (
     Scored,
     describe,
@@ -37,7 +39,7 @@ from napari_neuropretrain.weights.ancestry import cohorts_behind
 from napari_neuropretrain.weights.initial import licence_of
 from napari_neuropretrain.weights.model_card import ModelCard, summarise_cohort
 from napari_neuropretrain.weights.model_card import Part as CatalogPart
-from napari_neuropretrain.weights.model_file import save_model
+from napari_neuropretrain.weights.model_file import CARD, read_card, save_model
 
 
 def finish_training(
@@ -88,10 +90,14 @@ def finish_training(
         reference=gather_reference(study, scored, task)
     )
     model = save_model(output, network.cpu(), card)
-    message = " ".join([describe(metrics, task), *describe_baselines(metrics, task)])
+    said = [describe(metrics, task), *describe_baselines(metrics, task)]
     if config.shuffle_labels:
-        message += f" {judge_self_test(metrics['test'], report)}"
-    return _outcome(output, model, message, study.failures, report)
+        said.append(judge_self_test(metrics["test"], report))
+    written = read_card(output / CARD)
+    write_safely(
+        lambda: report_finetuning(config, written, said, study.failures), report
+    )
+    return _outcome(output, model, " ".join(said), study.failures, report)
 
 
 def _score(

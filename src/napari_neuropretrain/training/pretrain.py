@@ -17,6 +17,7 @@ from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.data.split_files import write_splits
 from napari_neuropretrain.methods.batch import Method
 from napari_neuropretrain.progress import Outcome, Progress, Report
+from napari_neuropretrain.reporting.safely import write_safely
 from napari_neuropretrain.training.batches import (
     count_batches,
     ordered_loader,
@@ -38,10 +39,13 @@ from napari_neuropretrain.training.online_probe import make_probe
 from napari_neuropretrain.training.pretrain_cohort import PretrainCohort, gather_cohort
 from napari_neuropretrain.training.pretrain_file import save_pretrained
 from napari_neuropretrain.training.pretrain_module import DrawBatch, PretrainModule
+from napari_neuropretrain.training.report import report_pretraining
 from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision
+from napari_neuropretrain.training.tracking import tracked
 from napari_neuropretrain.training.views import Views
 from napari_neuropretrain.tuning.plan import Group, Plan
+from napari_neuropretrain.weights.encoder_file import read_encoder_card
 from napari_neuropretrain.weights.initial import load_initial_weights
 
 _PLACES = {"path", "cache", "memory_gib"}
@@ -57,6 +61,7 @@ _FREE_TO_CHANGE = {
     "devices",
     "nodes",
     "checkpoint_minutes",
+    "trackers",
     "overwrite",
     "probe",
     "probe_labels",
@@ -100,8 +105,11 @@ def pretrain(config: PretrainConfig, report: Report) -> Outcome:
     DeviceError
         If the device is absent.
     """
-    with join_processes("pretrain", config, report) as (processes, heard):
-        return _pretrain(config, processes, heard)
+    with (
+        join_processes("pretrain", config, report) as (processes, heard),
+        tracked("pretrain", config, processes, heard) as told,
+    ):
+        return _pretrain(config, processes, told)
 
 
 def _pretrain(config: PretrainConfig, processes: Processes, report: Report) -> Outcome:
@@ -131,7 +139,13 @@ def _pretrain(config: PretrainConfig, processes: Processes, report: Report) -> O
     encoder = cast(Method, method).encoder
     path = save_pretrained(config, backbone, encoder, cohort, trained)
     report(Progress("result", values={"kind": "encoder", "path": str(path)}))
-    return _outcome(path, cohort, trained)
+    outcome = _outcome(path, cohort, trained)
+    card = read_encoder_card(path.with_suffix(".json"))
+    write_safely(
+        lambda: report_pretraining(config, card, outcome.message, cohort.failures),
+        report,
+    )
+    return outcome
 
 
 def _settings_of_source(config: PretrainConfig) -> dict[str, Any]:
