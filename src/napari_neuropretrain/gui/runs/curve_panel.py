@@ -1,42 +1,72 @@
-"""The curves of a run, and which of them to look at."""
+"""The curves of one run or of several, and which of them to look at."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from napari_neuropretrain.gui.runs.curve import CurvePlot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_neuropretrain.gui.runs.curve_lines import all_positive, lines_of, titles_of
 from napari_neuropretrain.runs.curves import LOSS, Curves
+
+if TYPE_CHECKING:
+    from napari_neuropretrain.gui.runs.curve_plot import CurvePlot
+
+_STEPS = 20
+"""Of the slider; the last one would smooth for ever."""
 
 
 class CurvePanel(QWidget):
-    """A choice of curves, a choice of scale, and the plot; hidden without curves."""
+    """A choice of curves, scale, smoothing, and the plot; hidden without curves."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._curves = Curves()
+        self._runs: dict[str, Curves] = {}
+        self.plot: CurvePlot | None = None
         self.choice = QComboBox()
         self.choice.setToolTip(
-            "Which curves to show; the dashed line is the epoch kept."
+            "Which curves to show; the dotted line is the epoch kept."
         )
         self.log = QCheckBox("Log scale")
         self.log.setToolTip("Space values by their logarithm; needs positive ones.")
-        self.plot = CurvePlot()
+        self.smoothing = QSlider(Qt.Orientation.Horizontal)
+        self.smoothing.setRange(0, _STEPS - 1)
+        self.smoothing.setMaximumWidth(90)
+        tip = "Average each value with those before it; to the left: not at all."
+        self.smoothing.setToolTip(tip)
+        smooth = QLabel("Smooth")
+        smooth.setToolTip(tip)
         row = QHBoxLayout()
         row.addWidget(self.choice, 1)
-        row.addWidget(self.log)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addLayout(row)
-        column.addWidget(self.plot, 1)
+        for widget in (self.log, smooth, self.smoothing):
+            row.addWidget(widget)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(4)
+        self._column.addLayout(row)
         self.choice.currentTextChanged.connect(self._draw)
         self.log.toggled.connect(self._draw)
+        self.smoothing.valueChanged.connect(self._draw)
         self.setVisible(False)
 
     def show_curves(self, curves: Curves) -> None:
         """Show the curves of a run; the group that was chosen stays chosen."""
-        self._curves = curves
-        titles = sorted(curves.groups, key=_rank)
+        self.show_runs({"": curves})
+
+    def show_runs(self, runs: Mapping[str, Curves]) -> None:
+        """Show the curves of several runs in one plot, by the names of the runs."""
+        self._runs = {name: one for name, one in runs.items() if one.groups}
+        titles = titles_of(list(self._runs.values()))
         shown = [self.choice.itemText(row) for row in range(self.choice.count())]
         if titles != shown:
             chosen = self.choice.currentText()
@@ -49,17 +79,16 @@ class CurvePanel(QWidget):
         self._draw()
 
     def _draw(self, changed: object = None) -> None:
-        group = self._curves.groups.get(self.choice.currentText(), {})
-        curves = list(group.values())
-        positive = all(value > 0 for curve in curves for value in curve.values)
+        title, runs = self.choice.currentText(), list(self._runs.values())
+        positive = all_positive(runs, title)
         self.log.setEnabled(positive)
-        log = positive and self.log.isChecked()
-        self.plot.show_curves(curves, self._curves.best, log)
+        lines = lines_of(self._runs, title, self.smoothing.value() / _STEPS)
+        if self.plot is None:
+            if not lines:
+                return
+            # pyqtgraph is loaded with the first curve, not with the widget.
+            from napari_neuropretrain.gui.runs.curve_plot import CurvePlot
 
-
-def _rank(title: str) -> tuple[int, str]:
-    """Put the losses first, probes next, the learning rate last."""
-    first = (LOSS, "Probe", "Feature", "Parts")
-    last = len(first) + (title == "Learning rate")
-    place = (i for i, start in enumerate(first) if title.startswith(start))
-    return next(place, last), title
+            self.plot = CurvePlot()
+            self._column.addWidget(self.plot, 1)
+        self.plot.show_lines(lines, positive and self.log.isChecked())
