@@ -18,7 +18,7 @@ before = set(sys.modules)
 began = time.process_time()
 from napari_neuropretrain.gui import widgets
 first = None
-names = ("Preprocess", "Review", "Pretrain", "Finetune", "Predict", "Explain")
+names = ("Preprocess", "Review", "Pretrain", "Finetune", "Predict", "Explain", "Runs")
 for name in [f"{name}Widget" for name in names]:
     widget = getattr(widgets, name)(viewer)
     first = first or time.process_time() - began

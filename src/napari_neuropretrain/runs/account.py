@@ -24,6 +24,8 @@ class Account:
         Share of the current stage that is done, or None.
     stage
         One line for the progress bar.
+    left_s
+        Seconds that remain, about, or None.
     curves
         What was said after each epoch: losses, metrics, probes.
     """
@@ -31,6 +33,7 @@ class Account:
     def __init__(self) -> None:
         self.fraction: float | None = None
         self.stage = ""
+        self.left_s: float | None = None
         self.curves = Curves()
         self._began: tuple[float, int] | None = None
         self._total: int | None = None
@@ -67,9 +70,10 @@ class Account:
         self.fraction = min(max(step / total, 0.0), 1.0)
         began, first = self._began
         parts = [self._message, f"{step} of {total}"]
+        self.left_s = None
         if step > first and step < total:
-            left = (time - began) / (step - first) * (total - step)
-            parts.append(f"about {words_for_seconds(left)} left")
+            self.left_s = (time - began) / (step - first) * (total - step)
+            parts.append(f"about {words_for_seconds(self.left_s)} left")
         self.stage = " · ".join(part for part in parts if part)
 
     def _move_scan(self, event: Mapping[str, Any]) -> None:
@@ -77,6 +81,7 @@ class Account:
         self._scans.take(event)
         self._began = None
         self.fraction, self.stage = self._scans.fraction, self._scans.words
+        self.left_s = self._scans.left_s
 
 
 class ScanCount:
@@ -123,10 +128,16 @@ class ScanCount:
             parts.append(f"scan {self._done + 1} of {self._total}")
         if self._name:
             parts.append(f"step {self._step + 1} of {self._steps}: {self._name}")
-        if self._worked and self._done < self._total:
-            left = self._worked_s / self._worked * (self._total - self._done)
-            parts.append(f"about {words_for_seconds(left)} left")
+        if self.left_s is not None:
+            parts.append(f"about {words_for_seconds(self.left_s)} left")
         return " · ".join(parts)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds for the scans that remain, or None where none was done."""
+        if not self._worked or self._done >= self._total:
+            return None
+        return self._worked_s / self._worked * (self._total - self._done)
 
 
 def words_for_seconds(seconds: float) -> str:

@@ -52,7 +52,7 @@ class Project:
 
     def look(self) -> list[Listed]:
         """Return every run as it is now, the latest first; parts follow their whole."""
-        if time.monotonic() - self._searched >= SEARCH_S:
+        if time.monotonic() - self._searched >= SEARCH_S or self._searched < 0:
             self.search()
         records = {}
         for path, reader in self._readers.items():
@@ -62,6 +62,10 @@ class Project:
                 continue
         listed = [Listed(one, _parent(path, records)) for path, one in records.items()]
         return sorted(listed, key=lambda one: -one.record.began)
+
+    def forget_search(self) -> None:
+        """Let the next `look` search for new runs."""
+        self._searched = -SEARCH_S
 
     def search(self) -> None:
         """Look for new run folders, and forget those that are gone."""

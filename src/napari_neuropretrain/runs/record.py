@@ -48,6 +48,8 @@ class RunRecord:
         Share that is done, or None.
     stage
         Where it is, and how long still.
+    left_s
+        Seconds that remain, about, or None.
     began, seconds
         When, in seconds since 1970, and for how long.
     device
@@ -71,6 +73,7 @@ class RunRecord:
     cause: Cause = ""
     fraction: float | None = None
     stage: str = ""
+    left_s: float | None = None
     began: float = 0.0
     seconds: float = 0.0
     device: str = ""
@@ -194,6 +197,7 @@ class RunReader:
             cause=cause or "",
             fraction=account.fraction,
             stage=account.stage if not last else "",
+            left_s=account.left_s if not last else None,
             began=began,
             seconds=max(self._time - began, 0.0),
             device=str(values.get("device", "")),

@@ -1,0 +1,274 @@
+"""The dock widget Runs: every run of a project folder, live and finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_neuropretrain.errors import ConfigError, NeuropretrainError
+from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.runs.confirm_strip import ConfirmStrip
+from napari_neuropretrain.gui.runs.run_actions import (
+    changed_copy,
+    open_form,
+    open_page,
+    report_of,
+)
+from napari_neuropretrain.gui.runs.run_buttons import RunButtons
+from napari_neuropretrain.gui.runs.run_details import RunDetails
+from napari_neuropretrain.gui.runs.run_tree import RunTree
+from napari_neuropretrain.gui.runs.watch import Watch
+from napari_neuropretrain.gui.settings import change_settings, read_settings
+from napari_neuropretrain.runs import control
+from napari_neuropretrain.runs.command import command_line
+from napari_neuropretrain.runs.process import start
+from napari_neuropretrain.runs.project import Listed, delete_run
+from napari_neuropretrain.runs.record import RunRecord
+from napari_neuropretrain.runs.remedies import Remedy
+
+if TYPE_CHECKING:
+    import napari
+
+_REFRESH_MS = 400
+
+
+class RunsWidget(QWidget):
+    """Every run below a folder: how far it is, its curves, and what to do with it.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where forms are opened; None opens none.
+    folder
+        The project folder; the one of the settings by default.
+    """
+
+    title = "Runs"
+
+    def __init__(
+        self, napari_viewer: napari.Viewer | None = None, folder: Path | None = None
+    ) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.folder = QLineEdit()
+        self.folder.setToolTip("All runs below this folder are listed.")
+        self.folder.editingFinished.connect(self._typed)
+        self.choose = QPushButton("Folder…")
+        self.choose.setToolTip("Choose the folder whose runs are listed.")
+        self.choose.clicked.connect(self._choose)
+        self.tree, self.details = RunTree(), RunDetails()
+        self.buttons, self.said = RunButtons(), WrappedLabel()
+        self.confirm = ConfirmStrip()
+        self.tree.chosen.connect(self._show_chosen)
+        self._connect_buttons()
+        self._lay_out()
+        self._project = folder or read_settings().project_folder
+        # Threads are told when the widget is gone.
+        self._watches: list[Watch] = []
+        self.destroyed.connect(partial(_stop, self._watches))
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.refresh)
+        self._timer.start(_REFRESH_MS)
+        self.open_folder(self._project)
+
+    def open_folder(self, folder: Path) -> None:
+        """List the runs below a folder from now on."""
+        _stop(self._watches)
+        self._watch = Watch(folder)
+        self._watches.append(self._watch)
+        self._project = folder
+        self.folder.setText(str(folder))
+        self._tell("")
+        self.tree.show_runs([])
+        self._show_chosen()
+
+    def refresh(self) -> None:
+        """Show what the watch has found since the last time."""
+        found = self._watch.latest()
+        if found is None:
+            return
+        before = self.tree.records()
+        self.tree.show_runs(found)
+        self._say_empty(found)
+        now = self.tree.records()
+        same = len(now) == len(before)
+        if not same or any(a is not b for a, b in zip(now, before, strict=True)):
+            self._show_chosen()
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.addWidget(self.folder, 1)
+        top.addWidget(self.choose)
+        lower = QWidget()
+        column = QVBoxLayout(lower)
+        column.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.buttons, self.confirm, self.said):
+            column.addWidget(widget)
+        column.addWidget(self.details, 1)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.addWidget(self.tree)
+        split.addWidget(lower)
+        split.setChildrenCollapsible(False)
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 3)
+        outer = QVBoxLayout(self)
+        outer.addLayout(top)
+        outer.addWidget(split, 1)
+        self.setMinimumWidth(380)
+
+    def _connect_buttons(self) -> None:
+        buttons = self.buttons
+        buttons.pause.clicked.connect(self._pause_or_resume)
+        buttons.keep_best.clicked.connect(lambda: self._do(control.keep_best))
+        buttons.cancel.clicked.connect(self._cancel)
+        buttons.again.clicked.connect(self._run_again)
+        buttons.copy.clicked.connect(self._copy)
+        buttons.report.clicked.connect(self._open_report)
+        buttons.delete.clicked.connect(self._ask_to_delete)
+        buttons.remedy_chosen.connect(self._retry)
+        self.confirm.agreed.connect(self._delete)
+
+    def _show_chosen(self) -> None:
+        records = self.tree.records()
+        several = len(records) > 1
+        names = [self.tree.name_of(one.folder) if several else "" for one in records]
+        self.details.show_runs(records, names)
+        self.buttons.show_run(records[0] if records else None)
+        if not records or str(records[0].folder) != self.confirm.subject:
+            self.confirm.hide()
+
+    def _say_empty(self, found: Sequence[Listed]) -> None:
+        if not found:
+            self._tell(
+                f"No run below '{self._project}' yet. Start one with Preprocess or "
+                "Fine-tune, or choose another folder."
+            )
+        elif self.said.text().startswith("No run below"):
+            self._tell("")
+
+    def _tell(self, sentence: str) -> None:
+        self.said.setText(sentence)
+        self.said.setVisible(bool(sentence))
+
+    def _chosen(self) -> RunRecord | None:
+        return next(iter(self.tree.records()), None)
+
+    def _pause_or_resume(self) -> None:
+        record = self._chosen()
+        running = record is not None and record.state == "running"
+        self._do(control.pause_run if running else control.resume_run)
+
+    def _cancel(self) -> None:
+        record = self._chosen()
+        # Pressed again: do not wait.
+        hurry = record is not None and record.state == "stopping"
+        self._do(partial(control.cancel_run, grace_s=0.0) if hurry else _cancel)
+
+    def _do(self, work: Callable[[Path], str]) -> None:
+        """Do something with the selected run in the background, and say what."""
+        if (record := self._chosen()) is not None:
+            self._in_background(work, record.folder)
+
+    def _in_background(self, work: Callable[..., str], *given: Any) -> None:
+        worker = create_worker(work, *given, _ignore_errors=True)
+        worker.returned.connect(self._done)
+        worker.errored.connect(self._complain)
+        worker.start()
+
+    def _done(self, sentence: str) -> None:
+        self._tell(sentence)
+        self._watch.search()
+
+    def _complain(self, error: Exception) -> None:
+        known = isinstance(error, NeuropretrainError)
+        self._tell(str(error) if known else f"{type(error).__name__}: {error}")
+
+    def _retry(self, remedy: Remedy) -> None:
+        record = self._chosen()
+        if record is not None:
+            self._in_background(_start, record.job, remedy.config)
+
+    def _run_again(self) -> None:
+        record = self._chosen()
+        if record is None or self._viewer is None:
+            return
+        try:
+            open_form(self._viewer, record.job, changed_copy(record))
+        except ConfigError as error:
+            self._complain(error)
+
+    def _copy(self) -> None:
+        record, clipboard = self._chosen(), QApplication.clipboard()
+        if record is None or clipboard is None:
+            return
+        try:
+            clipboard.setText(command_line(record.job, record.config()))
+        except (ConfigError, OSError) as error:
+            self._complain(error)
+        else:
+            self._tell("Copied the command.")
+
+    def _open_report(self) -> None:
+        record = self._chosen()
+        page = report_of(record.folder) if record is not None else None
+        if page is not None and not open_page(page):
+            self._tell(f"No browser was found. The report is '{page}'.")
+
+    def _ask_to_delete(self) -> None:
+        if (record := self._chosen()) is not None:
+            self.confirm.ask(
+                str(record.folder),
+                f"Move '{record.folder}' with all its results to the trash of this "
+                "project?",
+                "Move to trash",
+            )
+
+    def _delete(self, folder: str) -> None:
+        self._in_background(_trash, Path(folder), self._project)
+
+    def _typed(self) -> None:
+        folder = Path(self.folder.text().strip()).expanduser()
+        if folder != self._project:
+            self._change_folder(folder)
+
+    def _choose(self) -> None:
+        choose_path(
+            self, "Project folder", "folder", self._change_folder, self.folder.text()
+        )
+
+    def _change_folder(self, folder: Path) -> None:
+        change_settings(project_folder=folder)
+        self.open_folder(folder)
+
+
+def _cancel(folder: Path) -> str:
+    return control.cancel_run(folder)
+
+
+def _start(job: str, config: Any) -> str:
+    start(job, config, queued=True)
+    return "Started again with the change."
+
+
+def _trash(folder: Path, project: Path) -> str:
+    return f"Moved to '{delete_run(folder, project)}'."
+
+
+def _stop(watches: list[Watch], gone: object = None) -> None:
+    while watches:
+        watches.pop().stop()
