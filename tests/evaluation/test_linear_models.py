@@ -33,6 +33,7 @@ def test_a_model_survives_its_file(tmp_path: Path) -> None:
     model = fit_linearly(x[train], hidden[train], np.arange(80), "regression")
     model.save(tmp_path / "model.npz")
     again = LinearModel.load(tmp_path / "model.npz")
+    assert (again.regions, again.cells) == ((), 400)
     assert again.predict(x).tolist() == model.predict(x).tolist()
     assert again.kind == "regression"
     (tmp_path / "model.npz").write_bytes(b"nothing")
@@ -69,6 +70,26 @@ def test_the_rotation_changes_nothing(
     model = LogisticRegression(C=10, max_iter=10_000, tol=1e-8)
     expected = model.fit(scaled[train], labels[train]).predict_proba(scaled)[:, 1]
     assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_cells_and_regions_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind is divided by the root of its own number of features."""
+    x, hidden, train = sample(3)
+    few = np.stack([hidden + np.random.default_rng(4).normal(0, 1, 120)] * 2, axis=1)
+    both = np.hstack([x, 1000 * few])
+    monkeypatch.setattr(linear_models, "_PENALTIES", np.array([0.1]))
+    people = np.arange(80)
+    names = ("one", "other")
+    model = fit_linearly(both[train], hidden[train], people, "regression", names)
+    assert (model.regions, model.cells) == (names, 400)
+    blocks = []
+    for block in (x, few):
+        sd = block[train].std(0)
+        scaled = (block - block[train].mean(0)) / np.maximum(sd, np.median(sd))
+        blocks.append(scaled / np.sqrt(block.shape[1]))
+    scaled = np.hstack(blocks)
+    expected = Ridge(alpha=0.1).fit(scaled[train], hidden[train]).predict(scaled)
+    assert model.predict(both) == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_test_scans_are_predicted_from_the_training_scans_only() -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.fields import (
+    NOTHING,
     Count,
     Device,
     Fraction,
@@ -33,6 +34,9 @@ class EvaluateConfig(Config):
     """Other cohorts to test on as they are (zero-shot), separated by commas."""
     baselines: bool = True
     """Judge the linear models of the runs beside them, on the same test people."""
+    regions: InputPath = NOTHING
+    """Label maps, or a table of region volumes, of those cohorts, for baselines that
+    learned from such; -, for none."""
     label: str = ""
     """Column with the label in those cohorts; empty means that of the model."""
     group_by: Names = ("site", "sex", "age")

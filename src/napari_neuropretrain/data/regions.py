@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -23,7 +24,26 @@ from napari_neuropretrain.data.tables import (
 from napari_neuropretrain.errors import CohortError
 
 
-def region_volumes(path: Path, scans: Sequence[Scan]) -> NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Sizes of brain regions.
+
+    Parameters
+    ----------
+    names
+        Of the regions: numbers of labels, or columns of a table.
+    values
+        (N, regions): of label maps each label's share of all labelled voxels, else
+        the numbers of the table. A row of NaN where a scan has none.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+
+
+def region_volumes(
+    path: Path, scans: Sequence[Scan], names: Sequence[str] = ()
+) -> Regions:
     """Return the size of each region in each scan.
 
     Parameters
@@ -33,43 +53,54 @@ def region_volumes(path: Path, scans: Sequence[Scan]) -> NDArray[np.float64]:
         the participant; or a table with participant_id and a column for each region.
     scans
         Whose regions are wanted.
-
-    Returns
-    -------
-    numpy.ndarray
-        (N, regions): of label maps each label's share of all labelled voxels, else
-        the numbers of the table. A row of NaN where a scan has none.
+    names
+        Which regions, in this order; empty: all.
 
     Raises
     ------
     CohortError
-        If nothing is there for any scan, or a value of the table is no number.
+        If nothing is there for any scan, a value of the table is no number, or a
+        wanted region is not there.
     """
-    found = _of_maps(path, scans) if path.is_dir() else _of_table(path, scans)
-    if not found.size or np.isnan(found).all():
-        names = ", ".join(scan.key for scan in scans[:3])
+    read = _of_maps if path.is_dir() else _of_table
+    found = read(path, scans, tuple(names))
+    if not found.values.size or np.isnan(found.values).all():
+        shown = ", ".join(scan.key for scan in scans[:3])
         raise CohortError(
             f"regions: '{path}' has nothing for any of the {len(scans)} scans "
-            f"({names}, …). Give a folder of label maps named after the participants, "
+            f"({shown}, …). Give a folder of label maps named after the participants, "
             "or a table with participant_id and a column for each region."
         )
     return found
 
 
-def _of_maps(folder: Path, scans: Sequence[Scan]) -> NDArray[np.float64]:
+def _of_maps(folder: Path, scans: Sequence[Scan], names: tuple[str, ...]) -> Regions:
     files = {
         _letters(image_stem(file.name)): file
         for file in sorted(folder.rglob("*"))
         if file.name.lower().endswith(IMAGE_SUFFIXES)
     }
-    shares: list[dict[int, float]] = []
+    shares: list[dict[str, float]] = []
     for scan in scans:
         start = _letters(scan.key.replace("sub-", "", 1))
-        names = [name for name in files if name.startswith(start)]
-        shares.append(_shares(files[min(names, key=len)]) if names else {})
-    labels = sorted({label for one in shares for label in one})
-    return np.array(
-        [[one.get(label, 0.0) if one else np.nan for label in labels] for one in shares]
+        fitting = [name for name in files if name.startswith(start)]
+        shares.append(_shares(files[min(fitting, key=len)]) if fitting else {})
+    there = {label for one in shares for label in one}
+    if there and names and not there & set(names):
+        raise CohortError(_lacking(folder, names))
+    # A label that a map lacks is a region of no size.
+    labels = names or tuple(sorted(there, key=int))
+    rows = [
+        [one.get(label, 0.0) if one else np.nan for label in labels] for one in shares
+    ]
+    return Regions(labels, np.array(rows))
+
+
+def _lacking(path: Path, names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (
+        f"regions: '{path}' lacks what the model learned from: "
+        f"{', '.join(names[:5])}{more}. Give what was made in the same way."
     )
 
 
@@ -77,22 +108,23 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower().removeprefix("sub-"))
 
 
-def _shares(file: Path) -> dict[int, float]:
+def _shares(file: Path) -> dict[str, float]:
     """Return the share of each label among the labelled voxels."""
     voxels = np.asanyarray(nib.load(file).dataobj)  # type: ignore[attr-defined]
     labels, counts = np.unique(voxels[voxels > 0], return_counts=True)
-    return dict(
-        zip(labels.astype(int).tolist(), (counts / counts.sum()).tolist(), strict=True)
-    )
+    names = [str(int(label)) for label in labels]
+    return dict(zip(names, (counts / counts.sum()).tolist(), strict=True))
 
 
-def _of_table(path: Path, scans: Sequence[Scan]) -> NDArray[np.float64]:
+def _of_table(path: Path, scans: Sequence[Scan], names: tuple[str, ...]) -> Regions:
     rows = rows_by_key(path, read_table(path))
     first = next(iter(rows.values()), {})
     who = {
-        find_column(first, names) for names in (PARTICIPANT_COLUMNS, SESSION_COLUMNS)
+        find_column(first, given) for given in (PARTICIPANT_COLUMNS, SESSION_COLUMNS)
     }
-    columns = [name for name in first if name not in who]
+    columns = names or tuple(name for name in first if name not in who)
+    if lacking := [name for name in columns if name not in first]:
+        raise CohortError(_lacking(path, lacking))
     found = np.full((len(scans), len(columns)), np.nan)
     for index, scan in enumerate(scans):
         row = rows.get(scan.key, rows.get(scan.participant))
@@ -105,4 +137,4 @@ def _of_table(path: Path, scans: Sequence[Scan]) -> NDArray[np.float64]:
                 f"regions: '{path}' has something else than numbers for {scan.key}. "
                 "Each column but participant_id and session_id must be a region."
             ) from None
-    return found
+    return Regions(columns, found)

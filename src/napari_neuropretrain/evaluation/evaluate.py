@@ -93,7 +93,7 @@ def _gather(
     given = [one for one in given if one.labels.size]
     failures: list[Failure] = []
     for path in config.cohorts:
-        for model in (one for one in models if can_predict(one)):
+        for model in (one for one in models if can_predict(one, config.regions)):
             found, lost = predict_cohort(model, path, config, report)
             given.append(found)
             failures += [one for one in lost if one not in failures]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,21 @@ class LinearModel:
         In the unit of the label, or of the logit.
     kind
         Whether the sum is a value, or the logit of a probability.
+    regions
+        Names of the last features, where they are volumes of regions; those before
+        them are cells.
     """
 
     mean: NDArray[np.float32]
     weights: NDArray[np.float32]
     intercept: float
     kind: Kind
+    regions: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many features are cells of the volume."""
+        return len(self.weights) - len(self.regions)
 
     def predict(self, features: ArrayLike) -> NDArray[np.float64]:
         """Return values, or probabilities of the positive group, of (N, F)."""
@@ -56,6 +66,7 @@ class LinearModel:
             weights=self.weights,
             intercept=self.intercept,
             kind=self.kind,
+            regions=np.array(self.regions, dtype=np.str_),
         )
         write_bytes(path, stream.getvalue())
 
@@ -74,7 +85,8 @@ class LinearModel:
                     "binary" if str(found["kind"]) == "binary" else "regression"
                 )
                 intercept = float(found["intercept"])
-                return cls(found["mean"], found["weights"], intercept, kind)
+                regions = tuple(found["regions"].tolist()) if "regions" in found else ()
+                return cls(found["mean"], found["weights"], intercept, kind, regions)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(
                 f"Cannot read the linear model '{path}': {error}"
@@ -86,12 +98,14 @@ def fit_linearly(
     labels: ArrayLike,
     participants: ArrayLike,
     kind: Kind,
+    regions: Sequence[str] = (),
 ) -> LinearModel:
     """Fit a penalised linear model.
 
-    Features are standardised, those of small deviation by the median one. The penalty
-    is chosen among 17 by five folds of the participants: by absolute error, or by
-    log loss.
+    Features are standardised, those of small deviation by the median one. Cells and
+    regions count alike as wholes, however many there are of each. The penalty is
+    chosen among 17 by five folds of the participants: by absolute error, or by log
+    loss.
 
     Parameters
     ----------
@@ -103,14 +117,14 @@ def fit_linearly(
         (N,) who each scan is of.
     kind
         Ridge regression for numbers, logistic regression for groups.
+    regions
+        Names of the last features, where they are volumes of regions.
     """
     given, label = np.asarray(features, np.float32), np.asarray(labels, float)
-    mean, sd = given.mean(axis=0), given.std(axis=0)
-    varied = sd > 1e-6 * max(float(sd.max(initial=0)), 1e-12)
-    # Cells that hardly vary, as those outside the brain, are not blown up.
-    least = np.median(sd[varied]) if varied.any() else 1.0
-    scale = np.where(varied, np.maximum(sd, least), np.inf)
-    scale *= np.sqrt(max(1, int(varied.sum())))
+    mean = given.mean(axis=0)
+    start = given.shape[1] - len(regions)
+    blocks = (given[:, :start], given[:, start:])
+    scale = np.concatenate([_scale_of(block) for block in blocks])
     scaled = (given - mean) / scale
     scores, rotation = _components(scaled)
     who = np.unique(np.asarray(participants), return_inverse=True)[1].reshape(-1)
@@ -119,7 +133,18 @@ def fit_linearly(
     found = search.best_estimator_
     weights = (rotation @ np.ravel(found.coef_)) / scale
     intercept = float(np.ravel(found.intercept_)[0])
-    return LinearModel(mean, weights.astype(np.float32), intercept, kind)
+    found_weights = weights.astype(np.float32)
+    return LinearModel(mean, found_weights, intercept, kind, tuple(regions))
+
+
+def _scale_of(block: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    """Return what features (N, F) of one kind are divided by; their sum varies by 1."""
+    sd = block.std(axis=0)
+    varied = sd > 1e-6 * max(float(sd.max(initial=0)), 1e-12)
+    # Cells that hardly vary, as those outside the brain, are not blown up.
+    least = np.median(sd[varied]) if varied.any() else 1.0
+    scale = np.where(varied, np.maximum(sd, least), np.inf)
+    return np.asarray(scale * np.sqrt(max(1, int(varied.sum()))))
 
 
 def _components(

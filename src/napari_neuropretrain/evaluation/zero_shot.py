@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_neuropretrain.config.evaluation import EvaluateConfig
+from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.data.cells import cell_means
 from napari_neuropretrain.data.participants import Cohort, Scan
+from napari_neuropretrain.data.regions import region_volumes
 from napari_neuropretrain.data.stratification import group_text, known_columns
 from napari_neuropretrain.errors import (
     CheckpointError,
@@ -76,7 +79,7 @@ def predict_cohort(
     message = f"Testing {source.name} on {len(cohort.scans)} scans of {path}"
     report(Progress("step", message))
     if source.beside:
-        found, lost = _predict_linearly(source, card, cohort, report)
+        found, lost = _predict_linearly(source, card, cohort, config, report)
     else:
         found, lost = _predict(source, cohort, config, report)
     rows = [scan.row for scan, _ in found]
@@ -114,12 +117,18 @@ def _labelled_cohort(
     return _without_seen(labelled, card, config, report), labels
 
 
-def can_predict(source: ModelSource) -> bool:
+def can_predict(source: ModelSource, regions: Path) -> bool:
     """Whether a model can be applied to a cohort; some baselines cannot.
 
-    A table that was given as a model cannot either, but that is an error.
+    Baselines of region volumes need those of the cohort (`regions`). A table that
+    was given as a model cannot be applied either, but that is an error.
     """
-    return not source.beside or _linear_file(source).is_file()
+    if not source.beside:
+        return True
+    file = _linear_file(source)
+    if not file.is_file():
+        return False
+    return regions != NOTHING or not LinearModel.load(file).regions
 
 
 def _linear_file(source: ModelSource) -> Path:
@@ -142,21 +151,37 @@ def _predict(
 
 
 def _predict_linearly(
-    source: ModelSource, card: ModelCard, cohort: Cohort, report: Report
+    source: ModelSource,
+    card: ModelCard,
+    cohort: Cohort,
+    config: EvaluateConfig,
+    report: Report,
 ) -> tuple[list[tuple[Scan, float]], list[Failure]]:
     model = LinearModel.load(_linear_file(source))
+    regions = np.zeros((len(cohort.scans), 0))
+    if model.regions:
+        regions = region_volumes(config.regions, cohort.scans, model.regions).values
     found: list[tuple[Scan, float]] = []
     failures: list[Failure] = []
     for index, scan in enumerate(cohort.scans):
         report(Progress("step", "", index, len(cohort.scans)))
+        if np.isnan(regions[index]).any():
+            why = f"'{config.regions}' has no regions of it for {source.name}"
+            failures.append(Failure(scan.key, why))
+            continue
         try:
-            image = read_checked(scan.path, card.contract).image
+            cells = _cells(scan, card) if model.cells else np.zeros(0, np.float32)
         except (ImageError, CheckpointError) as error:
             failures.append(Failure(scan.key, str(error)))
             continue
-        cells = cell_means(image, card.contract.spacing_mm).reshape(1, -1)
-        found.append((scan, float(model.predict(cells)[0])))
+        features = np.concatenate([cells, regions[index]])[None]
+        found.append((scan, float(model.predict(features)[0])))
     return found, failures
+
+
+def _cells(scan: Scan, card: ModelCard) -> NDArray[np.float32]:
+    image = read_checked(scan.path, card.contract).image
+    return cell_means(image, card.contract.spacing_mm).reshape(-1)
 
 
 def _name(path: str) -> str:

@@ -31,7 +31,7 @@ from napari_neuropretrain.training.volumes import voxels_of
 FOLDER = "baselines"
 """In a run folder: a folder with predictions.tsv for each of them."""
 LINEAR = "model.npz"
-"""The model of voxels, beside its predictions."""
+"""The model, beside its predictions."""
 
 
 def judge_baselines(
@@ -61,17 +61,16 @@ def judge_baselines(
     -------
     dict
         Test metrics by name: ``ridge_voxels`` or ``logistic_voxels``, and
-        ``..._regions`` where region volumes are given.
+        ``..._regions`` and ``..._voxels_regions`` where region volumes are given.
     """
     found = {}
     kind = {"binary": "logistic", "regression": "ridge"}[task.kind]
-    for data, features in _features(config, study, report):
+    for data, features, regions in _features(config, study, report):
         name = f"{kind}_{data}"
         report(Progress("step", f"Baseline {name}: {features.shape[1]} features"))
         folder = Path(config.output) / FOLDER / name
-        model = _fit(study, task, features)
-        if data == "voxels":
-            model.save(folder / LINEAR)
+        model = _fit(study, task, features, regions)
+        model.save(folder / LINEAR)
         values = model.predict(features)
         mine = [
             replace(one, prediction=float(value))
@@ -106,7 +105,12 @@ def _verdict(
     return f"Baseline {name}: {values}. {sentence(row, unit, certainty.level)}"
 
 
-def _fit(study: Study, task: Task, features: NDArray[np.floating[Any]]) -> LinearModel:
+def _fit(
+    study: Study,
+    task: Task,
+    features: NDArray[np.floating[Any]],
+    regions: tuple[str, ...],
+) -> LinearModel:
     """Learn from the training scans that have features."""
     scans = study.volumes.scans
     known = np.isfinite(features).all(axis=1)
@@ -114,23 +118,26 @@ def _fit(study: Study, task: Task, features: NDArray[np.floating[Any]]) -> Linea
     labels = np.array([study.labels[scan.key] for scan in scans])
     people = np.array([scan.participant for scan in scans])
     used = known & train
-    return fit_linearly(features[used], labels[used], people[used], task.kind)
+    return fit_linearly(features[used], labels[used], people[used], task.kind, regions)
 
 
 def _features(
     config: FinetuneConfig, study: Study, report: Report
-) -> Iterator[tuple[str, NDArray[np.floating[Any]]]]:
-    yield "voxels", voxel_features(study, report)
+) -> Iterator[tuple[str, NDArray[np.floating[Any]], tuple[str, ...]]]:
+    """Yield features by name, with the names of the regions among them."""
+    cells = voxel_features(study, report)
+    yield "voxels", cells, ()
     if config.regions != NOTHING:
         regions = region_volumes(config.regions, study.volumes.scans)
-        missing = int(np.isnan(regions).any(axis=1).sum())
+        missing = int(np.isnan(regions.values).any(axis=1).sum())
         if missing:
             message = (
                 f"{missing} scans have no region volumes in '{config.regions}': this "
                 "baseline does without them."
             )
             report(Progress("warning", message))
-        yield "regions", regions
+        yield "regions", regions.values, regions.names
+        yield "voxels_regions", np.hstack([cells, regions.values]), regions.names
 
 
 def voxel_features(study: Study, report: Report) -> NDArray[np.float32]:
