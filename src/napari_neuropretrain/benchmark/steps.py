@@ -44,7 +44,14 @@ FREE = {
     "nodes",
 }
 FREE |= {"checkpoint_minutes", "channels_last", "checkpointing", "compile", "overwrite"}
-FREE |= {"initial_weights", "find_repeats", "baselines", "probe", "probe_labels"}
+FREE |= {
+    "trackers",
+    "initial_weights",
+    "find_repeats",
+    "baselines",
+    "probe",
+    "probe_labels",
+}
 FREE |= {"probe_every", "probe_volumes", "model", "cohorts", "batch_size_used"}
 """Settings that may differ from those of a finished run."""
 LOOK_S = 0.5

@@ -39,6 +39,9 @@ Decay = Annotated[float, Field(ge=0, le=0.9999)]
 GradientNorm = Annotated[float, Field(ge=0, le=1000)]
 Optimiser = Literal["adamw", "adam", "sgd", "lars"]
 Momentum = Annotated[float, Field(ge=0, le=0.999)]
+Trackers = Annotated[
+    tuple[Literal["tensorboard", "mlflow"], ...], BeforeValidator(split_names)
+]
 InitialWeights = Annotated[
     str, Field(json_schema_extra={"weights": "initial", "short": "init"})
 ]

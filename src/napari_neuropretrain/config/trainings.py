@@ -33,6 +33,7 @@ from napari_neuropretrain.config.fields import (
     Optimiser,
     OutputFolder,
     Seed,
+    Trackers,
 )
 from napari_neuropretrain.config.options.sources import CohortOptions
 
@@ -124,6 +125,8 @@ class FinetuneConfig(Config):
     """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
     checkpoint_minutes: Minutes = 10.0
     """Minutes between checkpoints within an epoch; 0: only at the end of epochs."""
+    trackers: Trackers = ()
+    """tensorboard, mlflow or both hear of each epoch; logs/metrics.csv always does."""
     overwrite: bool = False
     """Begin anew where the run folder holds a training, finished or not."""
 
@@ -210,6 +213,8 @@ class PretrainConfig(Config):
     """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
     checkpoint_minutes: Minutes = 10.0
     """Minutes between checkpoints within an epoch; 0: only at the end of epochs."""
+    trackers: Trackers = ()
+    """tensorboard, mlflow or both hear of each epoch; logs/metrics.csv always does."""
     overwrite: bool = False
     """Begin anew where the run folder holds a training, finished or not."""
 

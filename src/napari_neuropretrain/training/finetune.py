@@ -39,6 +39,7 @@ from napari_neuropretrain.training.speed import choose_precision, prepare_networ
 from napari_neuropretrain.training.study import Study, gather_study, validation_metric
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.training.task_module import TaskModule, start_head
+from napari_neuropretrain.training.tracking import tracked
 from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.initial import load_initial_weights
 
@@ -54,6 +55,7 @@ _FREE_TO_CHANGE = {
     "devices",
     "nodes",
     "checkpoint_minutes",
+    "trackers",
     "channels_last",
     "checkpointing",
     "compile",
@@ -97,8 +99,11 @@ def finetune(config: FinetuneConfig, report: Report) -> Outcome:
     DeviceError
         If the device is absent.
     """
-    with join_processes("finetune", config, report) as (processes, heard):
-        return _finetune(config, processes, heard)
+    with (
+        join_processes("finetune", config, report) as (processes, heard),
+        tracked("finetune", config, processes, heard) as told,
+    ):
+        return _finetune(config, processes, told)
 
 
 def _finetune(config: FinetuneConfig, processes: Processes, report: Report) -> Outcome:
