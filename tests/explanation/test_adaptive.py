@@ -24,7 +24,9 @@ def make_effects(seed: int, smooth: float = 2.0) -> NDArray[np.float64]:
 
 
 def run(
-    truth: NDArray[np.float64], refinement: Refinement
+    truth: NDArray[np.float64],
+    refinement: Refinement,
+    first_order: NDArray[np.float64] | None = None,
 ) -> tuple[list, NDArray[np.float64], list[int]]:
     known = np.where(truth == 0, 0.0, np.nan)
     asked: list[int] = []
@@ -34,7 +36,7 @@ def run(
         known.ravel()[numbers] = truth.ravel()[numbers]
         return truth.ravel()[numbers]
 
-    return list(refine(known, ask, refinement)), known, asked
+    return list(refine(known, ask, refinement, first_order)), known, asked
 
 
 def test_it_ends_with_the_truth_if_nothing_less_will_do():
@@ -79,9 +81,47 @@ def test_the_time_is_kept(monkeypatch):
         "napari_neuropretrain.explanation.adaptive.time.monotonic", lambda: next(clock)
     )
     guesses, _, asked = run(truth, Refinement(correlation=1.0, seconds=3.5))
-    assert len(guesses) == 1 + 4  # the coarse grid, then a look at the clock each time
-    assert len(asked) < truth.size / 2
-    assert guesses[-1].correlation < 1
+    # 24 positions at a time, and a look at the clock after each.
+    assert len(asked) == 4 * 24
+    assert len(guesses) == 1
+    assert 0.3 < guesses[-1].correlation < 0.97
+
+
+def test_a_gradient_that_says_much_saves_most_positions():
+    truth = make_effects(4)
+    bend = make_effects(5, smooth=4.0)
+    first_order = truth + 0.3 * bend / bend.std() * truth.std()
+    with_it, _, few = run(truth, Refinement(0.95), 3 * first_order)
+    without, _, many = run(truth, Refinement(0.95))
+    assert len(few) < 0.5 * len(many)
+    for guesses in (with_it, without):
+        assert np.corrcoef(guesses[-1].effects.ravel(), truth.ravel())[0, 1] > 0.94
+
+
+@pytest.mark.parametrize("kind", ["noise", "flat"])
+def test_a_gradient_that_says_little_costs_little(kind):
+    truth = make_effects(6)
+    noise = np.random.default_rng(1).standard_normal(SHAPE)
+    first_order = noise if kind == "noise" else np.zeros(SHAPE)
+    guesses, _, asked = run(truth, Refinement(0.95), first_order)
+    _, _, without = run(truth, Refinement(0.95))
+    assert len(asked) < 1.4 * len(without)
+    assert np.corrcoef(guesses[-1].effects.ravel(), truth.ravel())[0, 1] > 0.93
+
+
+def test_a_linear_model_needs_the_first_look_only():
+    truth = make_effects(7)
+    guesses, _, asked = run(truth, Refinement(0.9999), 2 * truth)
+    np.testing.assert_allclose(guesses[-1].effects, truth, atol=1e-9)
+    assert len(guesses) == 1
+    assert len(asked) < 0.1 * truth.size
+
+
+def test_no_difference_so_far_is_no_reason_to_stop():
+    truth = np.full(SHAPE, 1e-9)
+    truth[9, 7, 5] = 1.0  # not on the first lattice
+    _, known, _ = run(truth, Refinement(0.9))
+    assert known[9, 7, 5] == 1
 
 
 def test_grids_of_one_row():

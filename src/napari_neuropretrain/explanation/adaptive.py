@@ -1,10 +1,11 @@
-"""From coarse to fine: ask about few positions first, then where it matters.
+"""Ask about few positions first, then where the map is most doubtful.
 
-The positions form a grid. Every fourth along each axis is asked about, the others are
-interpolated; then every second, then all, those first where the interpolation is
-expected to be most wrong. How wrong it is in general is measured at each step on a
-random sample, so that the error left can be stated. Every second is always asked
-about, unless the time is over.
+A gradient tells for all positions at once what hiding them would change if the network
+were linear. Every fourth position along each axis is asked about, those where the
+gradient is strongest, and a random sample. A line from the gradient to their effects
+and kriging of what it leaves give the effects of all others, with what error they must
+be expected to have; those with the largest are asked about next. Without a gradient, or
+where it says little, every second position is asked about at first.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+
+from napari_neuropretrain.explanation.kriging import interpolate
 
 Effects: TypeAlias = NDArray[np.float64]
-_COARSEST = 4
-_SAMPLE = 0.1
+Numbers: TypeAlias = NDArray[np.int64]
+_COARSE, _FINER = 4, 2
 _FEWEST = 24
-_BATCH = 48
-_ALIKE = 5
+_SAMPLE = 0.02
+_GROWTH = 0.2
+_SAYS_ENOUGH = 0.25
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,10 @@ class Guess:
     effects
         On the grid of positions.
     error
-        Estimated root mean square error over the grid, in their units.
+        Estimated root mean square error over positions whose effect was not known
+        at first, in their units.
     correlation
-        Estimated correlation with the effects of all positions.
+        Estimated correlation with the effects of all these positions.
     """
 
     effects: Effects
@@ -68,6 +72,7 @@ def refine(
     known: Effects,
     ask: Callable[[Sequence[int]], Effects],
     refinement: Refinement,
+    first_order: Effects | None = None,
 ) -> Iterator[Guess]:
     """Yield better and better guesses of the effects on a grid of positions.
 
@@ -79,108 +84,124 @@ def refine(
         Takes numbers of positions in the flattened grid, returns their effects.
     refinement
         When to stop.
+    first_order
+        Effects of all positions by the gradient, if there is one.
     """
-    began = time.monotonic()
-    state = _State(known, np.random.default_rng(refinement.seed))
-    ask(state.waiting(_COARSEST).tolist())
-    state.interpolate(_COARSEST)
-    yield state.guess(_COARSEST)
-    for step in (_COARSEST // 2, 1):
-        for turn, numbers in enumerate(state.batches(step)):
-            found = ask(numbers.tolist())
-            state.learn(numbers, found, afresh=turn == 0)
-            guess = state.guess(step)
-            yield guess
-            if 0 < refinement.seconds < time.monotonic() - began:
-                return
-            # Not before the most doubtful were looked at: a small strong place is
-            # easily missed by a sample.
-            if step == 1 and turn and guess.correlation >= refinement.correlation:
-                return
-        state.interpolate(step)
+    until = time.monotonic() + (refinement.seconds or np.inf)
+    state = _State(known, first_order)
+    numbers = state.begin(np.random.default_rng(refinement.seed))
+    while numbers.size:
+        # With little time, no more at once than is needed to look at the clock.
+        step = _FEWEST if refinement.seconds else numbers.size
+        for first in range(0, numbers.size, step):
+            ask(numbers[first : first + step].tolist())
+            if time.monotonic() > until:
+                break
+        guess = state.guess()
+        yield guess
+        enough = guess.correlation >= refinement.correlation and state.is_covered()
+        if enough or time.monotonic() > until:
+            return
+        numbers = state.most_doubtful()
 
 
 class _State:
     """What is known, and how wrong the rest may be."""
 
-    def __init__(self, known: Effects, draw: np.random.Generator) -> None:
-        self._known: Effects = known
-        self._draw = draw
-        self._all = np.zeros_like(known)
-        self._doubt = np.ones_like(known)
-        # Of a random sample: doubts, and squares of what was wrong.
-        self._sample = (np.zeros(0), np.zeros(0))
-        self._latest: float | None = None
+    def __init__(self, known: Effects, first_order: Effects | None) -> None:
+        self._known = known
+        self._active: Numbers = np.flatnonzero(np.isnan(known))
+        self._places = np.argwhere(np.isnan(known)).astype(float)
+        self._first_order = None
+        if first_order is not None and np.ptp(first_order.ravel()[self._active]) > 0:
+            self._first_order = first_order.ravel()[self._active]
+        self._covered = self._first_order is None
+        self._doubt = np.zeros(self._active.size)
 
-    def waiting(self, step: int) -> NDArray[np.int64]:
-        """Return the unknown positions of a coarser grid, flattened numbers."""
-        chosen: NDArray[np.bool_] = np.zeros(self._known.shape, dtype=bool)
-        chosen[np.ix_(*(_rows(edge, step) for edge in chosen.shape))] = True
-        return np.flatnonzero(chosen & np.isnan(self._known))
+    def begin(self, draw: np.random.Generator) -> Numbers:
+        """Return positions all over the grid, the seemingly strongest, and some more.
 
-    def interpolate(self, step: int) -> None:
-        """Guess all positions from those of a coarser grid, and doubt them."""
-        rows = [_rows(edge, step) for edge in self._known.shape]
-        at = np.ix_(*rows)
-        coarse = np.where(np.isnan(self._known), self._all, self._known)[at]
-        self._all = _spread(coarse, rows, self._known.shape)
-        # Where the map bends or is steep, a straight line between is most wrong.
-        steep = ndimage.maximum_filter(coarse, 3) - ndimage.minimum_filter(coarse, 3)
-        self._doubt = _spread(steep, rows, self._known.shape) + 1e-12
-
-    def batches(self, step: int) -> Iterator[NDArray[np.int64]]:
-        """Yield a random sample, then the rest by doubt, most doubtful first."""
-        waiting = self.waiting(step)
-        if not waiting.size:
-            return
-        count = min(waiting.size, max(_FEWEST, round(_SAMPLE * waiting.size)))
-        sample = self._draw.choice(waiting, count, replace=False)
-        yield sample
-        rest = np.setdiff1d(waiting, sample)
-        rest = rest[np.argsort(-self._doubt.ravel()[rest], kind="stable")]
-        for first in range(0, rest.size, _BATCH):
-            yield rest[first : first + _BATCH]
-
-    def learn(self, numbers: NDArray[np.int64], found: Effects, afresh: bool) -> None:
-        """Compare what was found with what was guessed."""
-        wrong = (found - self._all.ravel()[numbers]) ** 2
-        self._latest = float(wrong.mean())
-        if afresh:
-            self._sample = (self._doubt.ravel()[numbers], wrong)
-
-    def guess(self, step: int) -> Guess:
-        """Return all effects with an estimate of their error.
-
-        The error is that of the last complete grid; what is known beyond it makes
-        the effects better than stated.
+        In random order: if the time is short, it is short everywhere.
         """
-        unknown = np.isnan(self._known)
-        rows = [_rows(edge, step) for edge in self._known.shape]
-        mixed = np.where(unknown, self._all, self._known)[np.ix_(*rows)]
-        guessed = _spread(mixed, rows, self._known.shape)
-        effects = np.where(unknown, guessed, self._known)
-        square = self._mean_square(unknown) * unknown.sum() / effects.size
-        spread = float(effects.var()) + square
-        share = square / spread if spread else 0.0
-        return Guess(effects, float(np.sqrt(square)), float(np.sqrt(1 - share)))
+        count = self._active.size
+        some = min(count, max(_FEWEST, round(_SAMPLE * count)))
+        first = set(draw.choice(count, some, replace=False).tolist())
+        if self._first_order is None:
+            return self._active[sorted(first | self._lattice(_FINER))]
+        strength = np.abs(self._first_order)
+        first |= set(np.argsort(-strength, kind="stable")[:some].tolist())
+        chosen = sorted(first | self._lattice(_COARSE))
+        shuffled: Numbers = self._active[draw.permutation(chosen)]
+        return shuffled
 
-    def _mean_square(self, unknown: NDArray[np.bool_]) -> float:
-        """Estimate the mean square of what is wrong where it is not known.
+    def guess(self) -> Guess:
+        """Return all effects with an estimate of their error."""
+        known = self._known.ravel()[self._active]
+        there = ~np.isnan(known)
+        trend = self._trend(known, there)
+        effects, square = np.where(there, known, trend), np.zeros(known.size)
+        if not there.all() and there.sum() > 1:
+            rest = interpolate(
+                self._places[there], (known - trend)[there], self._places[~there]
+            )
+            effects[~there] += rest.values
+            square[~there] = rest.square
+        self._doubt = square
+        everywhere = self._known.copy()
+        everywhere.ravel()[self._active] = effects
+        mean = float(square.mean()) if square.size else 0.0
+        spread = float(effects.var()) + mean if square.size else 0.0
+        # Without any difference so far there is nothing to judge by.
+        share = mean / spread if spread else float(not there.all())
+        return Guess(everywhere, float(np.sqrt(mean)), float(np.sqrt(1 - share)))
 
-        Those members of the sample count that are as little doubted: they are a
-        random sample of what is left.
+    def is_covered(self) -> bool:
+        """Say whether a small strong place would have been seen.
+
+        By the gradient, or, where it has little to do with the effects so far, by
+        every second position.
         """
-        if self._latest is None:
-            return float(np.nanvar(self._known))
-        if not unknown.any():
-            return 0.0
-        doubts, wrong = self._sample
-        alike = doubts <= self._doubt[unknown].max()
-        # Too few: those asked about last were doubted more, so this is cautious.
-        return float(wrong[alike].mean()) if alike.sum() > _ALIKE else self._latest
+        if self._covered:
+            return True
+        known = self._known.ravel()[self._active]
+        there = ~np.isnan(known)
+        left = (known - self._trend(known, there))[there]
+        return bool(left.var() <= (1 - _SAYS_ENOUGH) * known[there].var())
+
+    def most_doubtful(self) -> Numbers:
+        """Return the positions to ask about next."""
+        unknown = np.isnan(self._known.ravel()[self._active])
+        waiting = np.flatnonzero(unknown)
+        if not self.is_covered():
+            self._covered = True
+            lattice = sorted(self._lattice(_FINER).intersection(waiting.tolist()))
+            if lattice:
+                return self._active[lattice]
+        asked = unknown.size - waiting.size
+        count = max(_FEWEST, round(_GROWTH * asked))
+        order = np.argsort(-self._doubt[waiting], kind="stable")
+        next_ones: Numbers = self._active[np.sort(waiting[order[:count]])]
+        return next_ones
+
+    def _lattice(self, step: int) -> set[int]:
+        """Return active positions on every so many rows of each axis."""
+        edges = self._known.shape
+        rows = [_rows(edge, step) for edge in edges]
+        on = [np.isin(self._places[:, axis], rows[axis]) for axis in range(len(edges))]
+        return set(np.flatnonzero(np.all(on, axis=0)).tolist())
+
+    def _trend(self, known: Effects, there: NDArray[np.bool_]) -> Effects:
+        """Return the line from the gradient, fitted to what is known."""
+        columns = [np.ones(known.size)]
+        if self._first_order is not None:
+            columns.append(self._first_order)
+        lines = np.stack(columns, axis=1)
+        factors, *_ = np.linalg.lstsq(lines[there], known[there])
+        trend: Effects = lines @ factors
+        return trend
 
 
-def _rows(edge: int, step: int) -> NDArray[np.int64]:
+def _rows(edge: int, step: int) -> Numbers:
     """Return every so many indices, the last one included.
 
     Examples
@@ -189,22 +210,3 @@ def _rows(edge: int, step: int) -> NDArray[np.int64]:
     ([0, 4, 7], [0, 4, 8])
     """
     return np.unique(np.append(np.arange(0, edge, step), edge - 1))
-
-
-def _spread(
-    coarse: Effects, rows: Sequence[NDArray[np.int64]], shape: Sequence[int]
-) -> Effects:
-    """Interpolate linearly from rows of each axis to all of them."""
-    for axis, (known, edge) in enumerate(zip(rows, shape, strict=True)):
-        wanted = np.arange(edge)
-        right = np.clip(np.searchsorted(known, wanted), 1, max(len(known) - 1, 1))
-        if len(known) == 1:
-            continue
-        low, high = known[right - 1], known[right]
-        share = (wanted - low) / (high - low)
-        form = [1, 1, 1]
-        form[axis] = edge
-        before = np.take(coarse, right - 1, axis)
-        after = np.take(coarse, right, axis)
-        coarse = before + (after - before) * share.reshape(form)
-    return coarse

@@ -17,12 +17,12 @@ from torch import Tensor
 from napari_neuropretrain.errors import Cancelled, ConfigError
 from napari_neuropretrain.explanation.adaptive import Refinement, refine
 from napari_neuropretrain.explanation.baselines import Baseline, hide_all
+from napari_neuropretrain.explanation.first_order import first_order_effects
 from napari_neuropretrain.explanation.hiders import Hider, Predict, open_hider
 from napari_neuropretrain.explanation.pace import Pace
 from napari_neuropretrain.explanation.positions import (
     Combination,
-    Cube,
-    Positions,
+    Places,
     combine,
 )
 from napari_neuropretrain.progress import Report, silent
@@ -141,9 +141,13 @@ def occlusion_map(
     brain = brain_mask.to(device=image.device, dtype=torch.bool)
     _check(image, brain, patch, stride)
     hidden = hide_all(image, brain, baseline, patch, manner.affine)
-    places = _Places.of(image, hidden, brain, patch, stride)
+    places = Places.of(image, hidden, brain, patch, stride)
+    hint: NDArray[np.float64] | None = None
+    if manner.refinement is not None:
+        linear = first_order_effects(predict, image, hidden)
+        hint = None if linear is None else places.sums(linear)
     with torch.inference_mode():
-        run = _Run(predict, image, hidden, places, manner)
+        run = _Run(predict, image, hidden, places, manner, hint)
         ask = Pace(run.hider, batch_size, report)
         try:
             run.go(ask, preview)
@@ -154,32 +158,6 @@ def occlusion_map(
     return run.result(complete=True)
 
 
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """The positions, and which of them matter."""
-
-    positions: Positions
-    cubes: list[Cube]
-    reaching: NDArray[np.bool_]
-    changing: NDArray[np.bool_]
-    inside: NDArray[np.bool_]
-
-    @classmethod
-    def of(
-        cls, image: Tensor, hidden: Tensor, brain: Tensor, patch: int, stride: int
-    ) -> _Places:
-        x, y, z = image.shape
-        positions = Positions((x, y, z), patch, stride)
-        cubes = list(positions.cubes())
-        inside = brain.cpu().numpy()
-        # Asked of the images and not of the mask: where the scan already has the
-        # baseline's value, hiding changes nothing either.
-        changed = (hidden != image).cpu().numpy()
-        reaching = np.array([inside[cube].any() for cube in cubes])
-        changing = np.array([changed[cube].any() for cube in cubes])
-        return cls(positions, cubes, reaching, changing, inside)
-
-
 class _Run:
     """The effects so far."""
 
@@ -188,11 +166,13 @@ class _Run:
         predict: Predict,
         image: Tensor,
         hidden: Tensor,
-        places: _Places,
+        places: Places,
         manner: Manner,
+        first_order: NDArray[np.float64] | None = None,
     ) -> None:
         self._places = places
         self._manner = manner
+        self._first_order = first_order
         active = np.flatnonzero(places.changing)
         self.hider: Hider
         self.hider, self._slow = open_hider(
@@ -225,7 +205,8 @@ class _Run:
             effects(active)
             return
         grid = self._effects.reshape(self._places.positions.grid)
-        for guess in refine(grid, effects, self._manner.refinement):
+        hint = self._first_order
+        for guess in refine(grid, effects, self._manner.refinement, hint):
             self._guessed = guess.effects.ravel()
             self._error, self._correlation = guess.error, guess.correlation
             if preview is not None and ask.is_time_to_show():

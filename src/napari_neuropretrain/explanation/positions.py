@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Cube: TypeAlias = tuple[slice, slice, slice]
 Combination: TypeAlias = Literal["mean", "strongest"]
@@ -51,6 +52,51 @@ class Positions:
         edge = self.patch
         for x, y, z in itertools.product(*self.axes):
             yield slice(x, x + edge), slice(y, y + edge), slice(z, z + edge)
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """All cubes in a scan, and which of them matter.
+
+    Parameters
+    ----------
+    positions
+        Where they are.
+    cubes
+        The same as slices, N of them.
+    reaching
+        Which of them reach the brain, boolean (N,).
+    changing
+        Which of them change a voxel when hidden, boolean (N,).
+    inside
+        The brain, boolean (X, Y, Z).
+    """
+
+    positions: Positions
+    cubes: list[Cube]
+    reaching: NDArray[np.bool_]
+    changing: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, image: Tensor, hidden: Tensor, brain: Tensor, patch: int, stride: int
+    ) -> Places:
+        """Find them in a scan, and in the scan with everything hidden."""
+        x, y, z = image.shape
+        positions = Positions((x, y, z), patch, stride)
+        cubes = list(positions.cubes())
+        inside = brain.cpu().numpy()
+        # Asked of the images and not of the mask: where the scan already has the
+        # baseline's value, hiding changes nothing either.
+        changed = (hidden != image).cpu().numpy()
+        reaching = np.array([inside[cube].any() for cube in cubes])
+        changing = np.array([changed[cube].any() for cube in cubes])
+        return cls(positions, cubes, reaching, changing, inside)
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum over each cube, (N,)."""
+        return np.array([values[cube].sum() for cube in self.cubes])
 
 
 def starts(length: int, patch: int, stride: int) -> list[int]:
