@@ -64,25 +64,28 @@ def read_layers(path: Path) -> list[LayerData]:
 
     stem = stem_of(path)
     if stem.endswith((*MAPS, BRAIN_MASK)):
-        data, affine = _read_map(path)
-        details = {"path": str(path), **_explanation(path)}
+        data, affine = read_map(path)
+        details = {"path": str(path), **_stored(path), **_explanation(path)}
         if stem.endswith(BRAIN_MASK):
             return [layers.mask_layer(data, affine, stem, **details)]
         share = _strongest_share(details, symmetric_limit(data))
         return [layers.occlusion_layer(data, affine, stem, share, **details)]
     volume = read_volume(path)
-    data, look = volume.data, {}
+    data, look, extra = volume.data, {}, {}
     if stem.endswith(PREPROC):
         mask = path.with_name(path.name.replace("_desc-preproc_T1w", BRAIN_MASK))
         if mask.exists():
-            brain = _read_map(mask)[0]
+            brain = read_map(mask)[0]
             look["contrast_limits"] = layers.brain_limits(data, brain)
+            extra["outside"] = (brain <= 0.5, data[brain <= 0.5])
             data = layers.outside_dark(data, brain)
     details = {
         "path": str(path),
         "native_affine": volume.native_affine,
+        "native_shape": volume.native_shape,
         "notes": volume.notes,
-        **_header(path),
+        **_stored(path),
+        **extra,
     }
     voxels, keywords, kind = layers.t1_layer(data, volume.affine, stem, **details)
     return [(voxels, keywords | look, kind)]
@@ -113,8 +116,14 @@ def _accepts(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def _read_map(path: Path) -> tuple[Any, Any]:
-    """Read a map, which unlike a scan may be empty or negative, in RAS order."""
+def read_map(path: Path) -> tuple[Any, Any]:
+    """Read a map, which unlike a scan may be empty or negative, in RAS order.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read.
+    """
     import nibabel as nib
     import numpy as np
 
@@ -131,11 +140,21 @@ def _read_map(path: Path) -> tuple[Any, Any]:
     return to_canonical(voxels, image.affine)
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """Return the file's header for the layer's metadata."""
+def _stored(path: Path) -> dict[str, Any]:
+    """Return how a file holds its voxels, for the layer's metadata.
+
+    nibabel takes the scaling out of the header of an image that it reads.
+    """
     import nibabel as nib
 
-    return {} if path.is_dir() else {"header": getattr(nib.load(path), "header", None)}
+    if path.is_dir():
+        return {}
+    image: Any = nib.load(path)
+    header = image.header.copy()
+    if isinstance(header, nib.Nifti1Header):
+        header.set_slope_inter(image.dataobj.slope, image.dataobj.inter)
+    affine, shape = image.affine, tuple(image.shape[:3])
+    return {"header": header, "native_affine": affine, "native_shape": shape}
 
 
 def _explanation(path: Path) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from napari_neuropretrain.errors import ConfigError, NeuropretrainError
 from napari_neuropretrain.gui.forms.form import Form
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.job_layout import lay_out, wide_button
+from napari_neuropretrain.gui.jobs.live_controls import LiveControls
+from napari_neuropretrain.gui.jobs.reasons import by_field, what_is_not_there
 from napari_neuropretrain.gui.jobs.results import Shown, load_result
 from napari_neuropretrain.gui.runs.follow import Follower, Update
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
@@ -26,6 +28,7 @@ from napari_neuropretrain.gui.settings import form_defaults
 from napari_neuropretrain.runs.child_run import Ending
 from napari_neuropretrain.runs.command import command_line
 from napari_neuropretrain.runs.process import attach, is_running, start
+from napari_neuropretrain.runs.remedies import Remedy, remedies
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -47,6 +50,10 @@ class JobWidget(QWidget):
         appended); for tests.
     """
 
+    begun = Signal()
+    """Emitted when a run is started or followed."""
+    reported = Signal(object)
+    """Emitted with the values of each event of a run."""
     ended = Signal(object)
     """Emitted with the `Ending` of a run."""
     shown = Signal(object)
@@ -63,6 +70,8 @@ class JobWidget(QWidget):
         self.job, self.title, self._viewer, self._command = job, title, viewer, command
         self._follower: Follower | None = None
         self._scan: Path | None = None
+        self._ran: Config | None = None
+        self._folder_run = Path()
         self._kinds_shown: set[str] = set()
         options = JOBS[job].options
         self.form = Form(options)
@@ -77,7 +86,9 @@ class JobWidget(QWidget):
         self.follow_button.setToolTip(
             "Show the run of the output folder: one that still goes on, or has ended."
         )
+        self.live = LiveControls(job)
         self.panel = RunPanel()
+        self.panel.remedies.chosen.connect(self.retry)
         self.bottom = lay_out(self, (options.__doc__ or "").strip())
         self._set_running(False)
 
@@ -91,7 +102,12 @@ class JobWidget(QWidget):
             self.say(f"A job runs in '{folder}' already: press Follow run.")
             return
         begin = partial(start, self.job, config, self._command, queued=True)
-        self._run(Follower(begin), config)
+        self._run(Follower(begin), config, folder)
+
+    def retry(self, remedy: Remedy) -> None:
+        """Fill in the settings of a remedy, and start."""
+        self.form.fill(remedy.config)
+        self.start()
 
     def follow(self) -> None:
         """Show the latest run of the output folder, alive or ended."""
@@ -100,7 +116,7 @@ class JobWidget(QWidget):
             self.say("Give the output folder of a run to follow.")
             return
         if self._follower is None:
-            self._run(Follower(partial(attach, output)), None)
+            self._run(Follower(partial(attach, output)), None, output)
 
     def cancel(self) -> None:
         """Ask the job to stop; pressed again, end it at once."""
@@ -127,12 +143,13 @@ class JobWidget(QWidget):
         worker.errored.connect(self._loading_failed)
         worker.start()
 
-    def _run(self, follower: Follower, config: Config | None) -> None:
+    def _run(self, follower: Follower, config: Config | None, folder: Path) -> None:
         # A run that is followed may have had another input than the form has.
         given = getattr(config, "input", None)
         self._scan = Path(given) if given else None
         self._kinds_shown.clear()
-        self._follower = follower
+        self._follower, self._ran, self._folder_run = follower, config, folder
+        self.begun.emit()
         self.panel.reset()
         self.panel.busy()
         self._set_running(True)
@@ -150,8 +167,10 @@ class JobWidget(QWidget):
             self.panel.state.setText(update.state)
         self.panel.take(update.events)
         for event in update.events:
+            values = event.get("values", {})
+            self.reported.emit(values)
             if event["state"] == "result":
-                self._take_result(event.get("values", {}))
+                self._take_result(values)
 
     def _take_result(self, values: dict[str, Any]) -> None:
         kind, path = str(values.get("kind", "")), values.get("path")
@@ -164,6 +183,9 @@ class JobWidget(QWidget):
         self._follower = None
         self._set_running(False)
         self.panel.rest()
+        if (config := self._ran) is not None:
+            found = remedies(config, ending.cause, ending.on_gpu)
+            self.panel.remedies.offer(found)
         words = {"finished": "Done", "failed": "Failed", "lost": "Lost"}
         state = words.get(ending.state, "Stopped")
         self.panel.state.setText(f"{state}. {ending.sentence}")
@@ -203,6 +225,10 @@ class JobWidget(QWidget):
             self.say(str(error))
             self.start_button.setEnabled(False)
             return None
+        if problem := what_is_not_there(config):
+            self.say(problem)
+            self.start_button.setEnabled(False)
+            return None
         self.say("")
         self.start_button.setEnabled(self._follower is None)
         return config
@@ -214,6 +240,7 @@ class JobWidget(QWidget):
         self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
+        self.form.point_out(by_field(text, self.form.widgets) if wrong else {})
 
     def _set_running(self, running: bool) -> None:
         self.form.setEnabled(not running)
@@ -221,5 +248,6 @@ class JobWidget(QWidget):
         if not running:
             self._check()
         self.follow_button.setEnabled(not running)
+        self.live.follow(self._folder_run if running else None)
         self.cancel_button.setEnabled(running)
         self.cancel_button.setText("Cancel")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +113,24 @@ def voxels_of(layer: Image) -> tuple[NDArray[Any], Affine]:
     layer still lies where it puts it; else napari's scale, translate and rotation
     are, with z to the top, y to the front and x to the right.
     """
+    voxels, affine, _ = place_of(layer, layer.metadata)
+    return voxels, affine
+
+
+def place_of(
+    layer: Layer, metadata: Mapping[str, Any]
+) -> tuple[NDArray[Any], Affine, bool]:
+    """Return voxels (X, Y, Z), voxel to RAS mm, and whether the metadata said it.
+
+    Parameters
+    ----------
+    layer
+        A 3D layer.
+    metadata
+        May hold the affine (4, 4) of the scan the layer was read from.
+    """
     voxels = from_napari(np.asarray(layer.data))
-    known = layer.metadata.get("affine")
+    known = metadata.get("affine")
     if known is not None and np.shape(known) == (4, 4):
         _, affine = to_canonical(from_canonical(voxels, known), known)
         placed = to_napari(voxels, affine)
@@ -121,8 +138,8 @@ def voxels_of(layer: Image) -> tuple[NDArray[Any], Affine]:
         if np.allclose(placed.scale, layer.scale, rtol=1e-3) and np.allclose(
             placed.translate, corner, atol=0.01
         ):
-            return voxels, affine
-    return voxels, _affine_of(layer)
+            return voxels, affine, True
+    return voxels, _affine_of(layer), False
 
 
 def suggest_output(scan: Path) -> Path:
@@ -168,7 +185,7 @@ def _check(layer: Image, raw: bool) -> None:
     raise ImageError(f"The layer '{layer.name}' {reason}. {_ADVICE}")
 
 
-def _affine_of(layer: Image) -> Affine:
+def _affine_of(layer: Layer) -> Affine:
     """Read voxel to RAS mm off the layer's place in the world."""
     origin = np.array(layer.data_to_world((0, 0, 0)), dtype=float)
     # Column i: how one step along array axis z, y, x moves through the world.

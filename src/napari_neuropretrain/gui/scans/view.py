@@ -30,6 +30,8 @@ _OTHER_AXES = ((1, 2), (0, 2), (0, 1))
 _TOWARDS = ("top", "front", "the person's right")
 """Where z, y and x grow to."""
 _AWAY = ("bottom", "back", "the person's left")
+_FROM_FRONT = (-0.25, -1.0, -0.8), (1.0, 0.0, 0.0)
+"""Where 3D looks to from the right front, and where its top is, along z, y and x."""
 _SIDES = {
     BEFORE: "Before: scan with its brain mask",
     AFTER: "After: aligned, with the template's edges",
@@ -63,7 +65,7 @@ def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
             at = point if side else None
             show_side(viewer, wanted if wanted in present else AFTER, at)
         else:
-            _look_at(viewer, added[-1])
+            look_at(viewer, added[-1])
             viewer.reset_view()
     return added
 
@@ -91,6 +93,8 @@ def set_radiological(viewer: ViewerModel, radiological: bool) -> None:
     # With the depth turned as well, 3D is looked at from elsewhere, not mirrored.
     turned = ("away", "up", "left"), ("towards", "up", "right")
     viewer.scene.camera.orientation = turned[0 if radiological else 1]
+    if viewer.dims.ndisplay == 3:
+        viewer.scene.camera.set_view_direction(*_FROM_FRONT)
 
 
 def is_radiological(viewer: ViewerModel) -> bool:
@@ -112,7 +116,7 @@ def show_3d(viewer: ViewerModel) -> None:
     viewer.dims.order = (0, 1, 2)
     viewer.dims.ndisplay = 3
     viewer.reset_view(layers=_in_view(viewer))
-    viewer.scene.camera.set_view_direction((-0.25, -1.0, -0.8), (1.0, 0.0, 0.0))
+    viewer.scene.camera.set_view_direction(*_FROM_FRONT)
 
 
 def show_side(
@@ -144,7 +148,7 @@ def show_side(
     if at is not None and np.all((at >= low) & (at <= high)):
         viewer.dims.point = tuple(at)
     else:
-        _look_at(viewer, chosen[-1])
+        look_at(viewer, chosen[-1])
     viewer.layers.selection.active = chosen[0]
     viewer.reset_view(layers=chosen, reset_camera_angle=False)
     _say_sides(viewer)
@@ -202,7 +206,7 @@ def _say_sides(viewer: ViewerModel, event: object = None) -> None:
     viewer.canvas.overlays["text"].text = "\n".join(line for line in lines if line)
 
 
-def _look_at(viewer: ViewerModel, layer: Layer) -> None:
+def look_at(viewer: ViewerModel, layer: Layer) -> None:
     """Move to the strongest voxel of an occlusion map, else to the middle.
 
     The middle of labels is that of what is labelled.

@@ -1,0 +1,1 @@
+"""What is seen of an explanation: its map in three planes, tables and checks."""

@@ -1,0 +1,152 @@
+"""Which files belong to a map: the other space, its scan, checks and report. No Qt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from napari_neuropretrain.gui.reader import MAPS, stem_of
+from napari_neuropretrain.runs.folder import CONFIG, read_events
+
+_TEMPLATE, _OWN = "_space-MNI152", "_space-T1w"
+_RANDOM = "_desc-randomised_map"
+_REPORT = "report.html"
+_PREPROC = "_space-MNI152_desc-preproc_T1w.nii.gz"
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """What lies beside a map, each None where it is not there.
+
+    Parameters
+    ----------
+    template, own
+        The map on the template's and on the scan's grid.
+    template_t1, own_t1
+        What these two lie on.
+    randomised
+        The map of the randomised network, on the template's grid.
+    regions
+        Label image in template space, or name of an atlas, that the job was given.
+    report
+        Page that the job wrote.
+    """
+
+    template: Path | None = None
+    own: Path | None = None
+    template_t1: Path | None = None
+    own_t1: Path | None = None
+    randomised: Path | None = None
+    regions: str | None = None
+    report: Path | None = None
+
+
+def files_of(path: Path) -> MapFiles:
+    """Find what lies beside a map that the explain job wrote."""
+    stem = stem_of(path)
+    key = stem.partition("_space-")[0]
+    told, note = _told(path.parent), _note(path.parent, key)
+    source = note.get("scan", {}).get("path")
+    preproc = told.get("template_t1") or _preprocessed(path.parent, key, source)
+    random = path.with_name(f"{key}{_TEMPLATE}{_RANDOM}.nii.gz")
+    main = _RANDOM not in stem
+    return MapFiles(
+        template=_there(path.with_name(path.name.replace(_OWN, _TEMPLATE))),
+        own=_there(path.with_name(path.name.replace(_TEMPLATE, _OWN)))
+        if main
+        else None,
+        template_t1=_there(preproc),
+        own_t1=_there(told.get("t1") or source),
+        randomised=_there(random),
+        regions=_regions(path.parent),
+        report=_there(path.with_name(_REPORT)),
+    )
+
+
+def maps_below(folder: Path, like: Path | None = None) -> list[Path]:
+    """Return the occlusion maps in a folder of runs, by path.
+
+    Parameters
+    ----------
+    folder
+        Searched with its folders.
+    like
+        Only maps of the same scan and space as this one. None: any on the template.
+    """
+    found = sorted(folder.rglob("*_map.nii.gz"))
+    maps = [path for path in found if stem_of(path).endswith(MAPS)]
+    if like is None:
+        return [path for path in maps if _TEMPLATE in path.name and _main(path)]
+    begins = stem_of(like).partition("_desc-")[0] + "_desc-"
+    return [path for path in maps if path.name.startswith(begins) and _main(path)]
+
+
+def _main(path: Path) -> bool:
+    return _RANDOM not in path.name
+
+
+def title_of(path: Path) -> str:
+    """Name a map by its model and method, for example ``densenet (occlusion)``.
+
+    Without an explanation beside it, by its folder.
+    """
+    method = stem_of(path).partition("_desc-")[2].removesuffix("_map")
+    key = path.name.partition("_space-")[0]
+    model = _note(path.parent, key).get("model")
+    if not model:
+        return f"{path.parent.name} ({method})"
+    named = Path(str(model))
+    # A model file is called the same in each run; its folder is not.
+    named = named.parent if named.suffix else named
+    return f"{named.name} ({method})"
+
+
+def _there(path: Any) -> Path | None:
+    if not path:
+        return None
+    found = Path(str(path))
+    return found if found.is_file() else None
+
+
+def _note(folder: Path, key: str) -> dict[str, Any]:
+    try:
+        text = (folder / f"{key}_explanation.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """Return what the job's last event about a map said."""
+    try:
+        events, _ = read_events(folder)
+    except (OSError, ValueError):
+        return {}
+    told: dict[str, Any] = {}
+    for event in events:
+        values = event.get("values") or {}
+        if event.get("state") == "result" and values.get("kind") == "occlusion":
+            told = values
+    return told
+
+
+def _preprocessed(folder: Path, key: str, source: Any) -> Path | None:
+    """Find the scan on the template: the job's own, or the one it was given."""
+    made = sorted((folder / "preprocessed").rglob(f"{key}{_PREPROC}"))
+    if made:
+        return made[0]
+    return Path(source) if str(source or "").endswith(_PREPROC) else None
+
+
+def _regions(folder: Path) -> str | None:
+    try:
+        settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return None
+    given = settings.get("regions") if isinstance(settings, dict) else None
+    return str(given) if given else None
