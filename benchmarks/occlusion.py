@@ -3,6 +3,7 @@
     python benchmarks/occlusion.py [--patch 12] [--stride 7] [--threads 2]
         [--model RUN --scan FILE] [--asked 0]
     python benchmarks/occlusion.py --backbones densenet121 sfcn ...
+    python benchmarks/occlusion.py --exactness [--positions 24] [--backbones ...]
 
 One DenseNet121 and one brain of 80x80x80 voxels; the same cubes, baseline and output
 for all. MONAI and Captum visit every position, also where there is no brain; we skip
@@ -15,7 +16,10 @@ MONAI and Captum take equally long for each position. `--asked 150` asks them ab
 many in three parts, before, between and after our maps, and counts the others as long;
 0 asks about all, once. On a machine with other work processor seconds are what counts.
 
-`--backbones` compares both of our ways, in parts and whole, on some positions for each.
+`--backbones` compares both of our ways, in parts and whole, on some positions for each:
+neighbours, as in a batch of a map. `--exactness` takes all backbones of the catalog in
+full size and positions from all over the brain, its edges included; the last column is
+what counts, because networks with random weights have small effects.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ from napari_neuropretrain.explanation.hiders import (
     Predictor,
 )
 from napari_neuropretrain.explanation.occlusion import Manner, occlusion_map
-from napari_neuropretrain.explanation.positions import Positions
+from napari_neuropretrain.explanation.positions import Cube, Positions
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.weights.model_file import load_model
@@ -67,6 +71,7 @@ def main() -> None:
     parser.add_argument("--scan", type=Path)
     parser.add_argument("--asked", type=int, default=0)
     parser.add_argument("--backbones", nargs="*", default=[])
+    parser.add_argument("--exactness", action="store_true")
     parser.add_argument("--positions", type=int, default=8)
     given = parser.parse_args()
     settle_process()
@@ -74,11 +79,11 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     image, brain = read_scan(given.scan)
-    if given.backbones:
-        print("| | whole, s | in parts, s | times faster | difference | effect |")
-        print("|---|---|---|---|---|---|")
-        for name in given.backbones:
-            print(compare_ways(name, image, brain, given))
+    if given.backbones or given.exactness:
+        print("| | whole, s | parts, s | times faster | difference | effect | share |")
+        print("|---|---|---|---|---|---|---|")
+        for name in given.backbones or [entry.name for entry in BACKBONES]:
+            print(compare_ways(name, image, brain, given), flush=True)
         return
     network = load_model(given.model)[0] if given.model else make_network(image)
     network.eval()
@@ -172,10 +177,7 @@ def compare_ways(
     network = BACKBONES[name].load()(options, 1).eval()
     network.to(memory_format=torch.channels_last_3d)
     hidden = torch.where(brain, 0.0, image)
-    every = list(Positions(SHAPE, given.patch, given.stride).cubes())
-    cubes = [cube for cube in every if bool(brain[cube].all())]
-    # Neighbours, as in a batch of a whole map.
-    cubes = cubes[len(cubes) // 2 :][: given.positions]
+    cubes = choose(brain, given)
     predict = Predictor(network, lambda outputs: outputs)
     whole = CompleteHider(predict, image, hidden)
     parts = IncrementalHider(predict, image, hidden)
@@ -191,8 +193,20 @@ def compare_ways(
     effect = float((found[0] - reference).abs().max())
     return (
         f"| {name} | {seconds[0]:.3f} | {seconds[1]:.3f} | "
-        f"{seconds[0] / seconds[1]:.1f} | {off:.1e} | {effect:.1e} |"
+        f"{seconds[0] / seconds[1]:.1f} | {off:.1e} | {effect:.1e} | "
+        f"{off / effect:.1e} |"
     )
+
+
+def choose(brain: Tensor, given: argparse.Namespace) -> list[Cube]:
+    every = list(Positions(SHAPE, given.patch, given.stride).cubes())
+    if given.exactness:
+        cubes = [cube for cube in every if bool(brain[cube].any())]
+        order = np.random.default_rng(0).permutation(len(cubes))
+        return [cubes[one] for one in order[: given.positions]]
+    cubes = [cube for cube in every if bool(brain[cube].all())]
+    # Neighbours, as in a batch of a whole map.
+    return cubes[len(cubes) // 2 :][: given.positions]
 
 
 class _EnoughError(Exception):
@@ -304,7 +318,7 @@ def make_network(image: Tensor, steps: int = 30) -> nn.Module:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    print(f"trained for {steps} steps, last loss {float(loss):.2f}")
+    print(f"trained for {steps} steps, last loss {loss.item():.2f}")
     return network.eval()
 
 

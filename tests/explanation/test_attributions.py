@@ -83,6 +83,22 @@ def test_grad_cam_is_the_weighted_sum_of_the_last_map():
     np.testing.assert_allclose(values, (fine[0, 0] * brain).numpy(), atol=1e-5)
 
 
+CNNS: dict[str, dict[str, object]] = {
+    "densenet121": TINY,
+    "sfcn": {"channels": [4, 8, 6]},
+    "resenc_l": {"channels": [4, 8, 8], "blocks": [1, 2, 1]},
+}
+
+
+@pytest.mark.parametrize("name", CNNS)
+def test_grad_cam_is_for_every_cnn(name):
+    image, hidden, brain = make_scan()
+    predict = Predictor(build(name, **CNNS[name]), years)
+    values = attribution_map("grad_cam", predict, image, hidden, brain)
+    assert np.ptp(values[brain.numpy()]) > 0
+    assert np.all(values[~brain.numpy()] == 0)
+
+
 @pytest.mark.parametrize("pool", ["class", "mean", "first"])
 def test_even_attention_is_shared_evenly(pool):
     image, hidden, brain = make_scan()
@@ -106,7 +122,7 @@ def test_methods_that_do_not_fit_are_refused():
     cnn = Predictor(build("tiny_densenet", **TINY), years)
     with pytest.raises(ConfigError, match=r"needs a CNN.*VisionTransformer"):
         attribution_map("grad_cam", vit, image, hidden, brain)
-    with pytest.raises(ConfigError, match=r"every token attends.*DenseNet"):
+    with pytest.raises(ConfigError, match=r"needs a transformer.*DenseNet"):
         attribution_map("attention_rollout", cnn, image, hidden, brain)
     assert set(RULES) == {
         "integrated_gradients",

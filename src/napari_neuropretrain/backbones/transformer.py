@@ -75,6 +75,23 @@ class Attention(nn.Module):
         outputs: Tensor = self.drop_output(self.out_proj(joined))
         return outputs
 
+    def mix(self, tokens: Tensor, ink: Tensor) -> Tensor:
+        """Return what attention brings each token of `ink`, the mean of all heads.
+
+        Parameters
+        ----------
+        tokens
+            As for `forward`, (B, N, C).
+        ink
+            (B, N, 1).
+        """
+        batch, count, _ = tokens.shape
+        qkv = self.qkv(tokens).view(batch, count, 3, self.heads, -1)
+        query, key, _ = qkv.permute(2, 0, 3, 1, 4)
+        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+        mixed: Tensor = scores.softmax(dim=-1).mean(dim=1) @ ink
+        return mixed
+
 
 class Perceptron(nn.Module):
     """Two linear layers with a GELU between them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +19,9 @@ from napari_neuropretrain.backbones.windows import (
     shift_mask,
 )
 from napari_neuropretrain.config.options.backbones import SwinOptions
+
+_Layout: TypeAlias = tuple[Triple, Triple, Triple]
+"""Window, shift and padded size of a grid of tokens."""
 
 
 class WindowAttention(nn.Module):
@@ -44,6 +49,33 @@ class WindowAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (B, x, y, z, C)."""
+        windows, bias, layout = self._cut(tokens)
+        whole = _put_back(self._attend(windows, bias), layout)
+        x, y, z = tokens.shape[1:4]
+        return whole[:, :x, :y, :z].contiguous()
+
+    def mix(self, tokens: Tensor, ink: Tensor) -> Tensor:
+        """Return what attention brings each token of `ink`, the mean of all heads.
+
+        Parameters
+        ----------
+        tokens
+            As for `forward`, (1, x, y, z, C).
+        ink
+            (1, x, y, z, 1).
+        """
+        windows, bias, layout = self._cut(tokens)
+        inks, _, _ = self._cut(ink)  # (1, windows, N, 1)
+        query, key, _ = self._projected(windows, bias)
+        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5 + bias
+        weights = scores.softmax(dim=-1)
+        weights = weights.reshape(windows.shape[1], self.heads, *weights.shape[-2:])
+        whole = _put_back(weights.mean(dim=1) @ inks, layout)
+        x, y, z = tokens.shape[1:4]
+        return whole[:, :x, :y, :z]
+
+    def _cut(self, tokens: Tensor) -> tuple[Tensor, Tensor, _Layout]:
+        """Return windows (B, windows, N, C), the biases in them, and the layout."""
         x, y, z = tokens.shape[1:4]
         window, shift = clamp_window(self.window, self.shift, (x, y, z))
         padded = pad_to_multiple(tokens, window)
@@ -54,10 +86,7 @@ class WindowAttention(nn.Module):
         if any(shift):
             mask = shift_mask(size, window, shift, bias)
             bias = (mask.unsqueeze(1) + bias).flatten(0, 1)  # (windows * heads, N, N)
-        mixed = self._attend(partition(rolled, window), bias)
-        whole = assemble(mixed, window, size)
-        whole = torch.roll(whole, shift, dims=(1, 2, 3)) if any(shift) else whole
-        return whole[:, :x, :y, :z].contiguous()
+        return partition(rolled, window), bias, (window, shift, size)
 
     def position_bias(self, window: Triple) -> Tensor:
         """Return the bias of each pair of tokens in `window`, (heads, N, N)."""
@@ -73,11 +102,7 @@ class WindowAttention(nn.Module):
     def _attend(self, windows: Tensor, bias: Tensor) -> Tensor:
         """Mix the tokens of each window, (B, windows, N, C)."""
         batch, count, tokens = windows.shape[:3]
-        qkv = self.qkv(windows).view(batch, count, tokens, 3, self.heads, -1)
-        qkv = qkv.permute(3, 0, 1, 4, 2, 5)  # (3, B, windows, heads, N, C/heads)
-        # With a mask, windows differ in their bias: then they count as heads. So one
-        # bias serves the whole batch, and is never copied for it.
-        query, key, value = qkv.reshape(3, -1, len(bias), tokens, qkv.shape[-1])
+        query, key, value = self._projected(windows, bias)
         mixed = functional.scaled_dot_product_attention(
             query,
             key,
@@ -88,3 +113,21 @@ class WindowAttention(nn.Module):
         mixed = mixed.reshape(batch, count, self.heads, tokens, -1).transpose(2, 3)
         outputs: Tensor = self.dropout(self.proj(mixed.flatten(3)))
         return outputs
+
+    def _projected(self, windows: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        """Return queries, keys and values, (B or B * windows, biases, N, C/heads)."""
+        batch, count, tokens = windows.shape[:3]
+        qkv = self.qkv(windows).view(batch, count, tokens, 3, self.heads, -1)
+        qkv = qkv.permute(3, 0, 1, 4, 2, 5)  # (3, B, windows, heads, N, C/heads)
+        # With a mask, windows differ in their bias: then they count as heads. So one
+        # bias serves the whole batch, and is never copied for it.
+        projected: Tensor = qkv.reshape(3, -1, len(bias), tokens, qkv.shape[-1])
+        query, key, value = projected
+        return query, key, value
+
+
+def _put_back(windows: Tensor, layout: _Layout) -> Tensor:
+    """Return the padded grid of windows (B, windows, N, C)."""
+    window, shift, size = layout
+    whole = assemble(windows, window, size)
+    return torch.roll(whole, shift, dims=(1, 2, 3)) if any(shift) else whole

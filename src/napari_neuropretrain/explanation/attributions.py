@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.explanation.hiders import Predictor
+from napari_neuropretrain.explanation.rollout import attention_rollout
 
 Map: TypeAlias = NDArray[np.float32]
 Attribution: TypeAlias = Literal[
@@ -37,7 +38,8 @@ RULES: dict[str, str] = {
     ),
     "attention_rollout": (
         "Share of the attention that a patch gets from what the head reads, over all "
-        "layers; interpolated to voxels. It has no sign, and is no effect."
+        "layers; interpolated to voxels. Blocks of MiNiT count by their part in the "
+        "output. It has no sign, and is no effect."
     ),
 }
 _STEPS, _COPIES, _NOISE = 32, 16, 0.3
@@ -78,7 +80,8 @@ def attribution_map(
     elif method == "grad_cam":
         values = _grad_cam(predictor, image)
     else:
-        values = _attention_rollout(predictor.network, image)
+        shares = attention_rollout(predictor.network, image)
+        values = _to_voxels(shares[None, None], image)
     made: Map = (values * inside).detach().cpu().numpy().astype(np.float32)
     return made
 
@@ -137,49 +140,6 @@ def _grad_cam(predictor: Predictor, image: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(output.sum(), maps)
     cells = (gradient.mean(dim=(2, 3, 4), keepdim=True) * maps).sum(1, keepdim=True)
     return _to_voxels(cells, image)
-
-
-def _attention_rollout(network: Any, image: Tensor) -> Tensor:
-    if getattr(network, "token_layout", "") != "sequence":
-        raise ConfigError(
-            f"method: attention_rollout needs a network in which every token attends "
-            f"to every other (ViT, NiT), but this model is a "
-            f"{type(network).__name__}. Use occlusion or integrated_gradients."
-        )
-    rollout: Tensor | None = None
-
-    def attend(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        nonlocal rollout
-        mixed = _attention(module, inputs[0])[0]
-        # Half of each token goes past the attention, by the shortcut.
-        mixed = 0.5 * mixed + 0.5 * torch.eye(len(mixed), device=mixed.device)
-        rollout = mixed if rollout is None else mixed @ rollout
-
-    hooks = [block.attn.register_forward_pre_hook(attend) for block in network.blocks]
-    try:
-        with torch.no_grad():
-            network(image[None, None])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if rollout is None:
-        raise ConfigError("method: attention_rollout needs at least one block.")
-    x, y, z = network.grid
-    first = len(rollout) - x * y * z  # 1 if a class token comes before the patches
-    pooled = getattr(network, "pool", "class") == "mean"
-    row = rollout.mean(dim=0) if pooled else rollout[0]
-    share = row[first:] / row[first:].sum()
-    return _to_voxels(share.reshape(1, 1, x, y, z), image)
-
-
-def _attention(module: Any, tokens: Tensor) -> Tensor:
-    """Return the attention weights (B, N, N) of a layer, mean of its heads."""
-    batch, count, _ = tokens.shape
-    qkv = module.qkv(tokens).view(batch, count, 3, module.heads, -1)
-    query, key, _ = qkv.permute(2, 0, 3, 1, 4)
-    scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
-    weights: Tensor = scores.softmax(dim=-1).mean(dim=1)
-    return weights
 
 
 def _to_voxels(cells: Tensor, image: Tensor) -> Tensor:
