@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import psutil
 import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.runs import read_events
 
 
 @pytest.fixture
@@ -85,3 +87,59 @@ def test_copy_as_command(make_widget, tmp_path):
     text = QApplication.clipboard().text()
     assert text.startswith("neuropretrain predict --model ")
     assert text.endswith(f"--output {tmp_path / 'run'}")
+
+
+def test_what_is_wrong_is_written_under_its_field(make_widget, tmp_path):
+    widget = make_widget("finish")
+    reasons = widget.form._reasons.labels
+    assert not reasons
+    widget.form.widgets["input"].line_edit.value = str(tmp_path / "nothing")
+    assert reasons["input"].text().startswith("nothing at '")
+    assert reasons["input"].isVisibleTo(widget)
+    assert not widget.start_button.isEnabled()
+    widget.form.widgets["input"].line_edit.value = str(tmp_path)
+    assert not reasons["input"].isVisibleTo(widget)
+    (tmp_path / "file").write_text("")
+    widget.form.widgets["output"].line_edit.value = str(tmp_path / "file" / "run")
+    assert "is a file" in reasons["output"].text()
+    widget.form.widgets["output"].line_edit.value = ""
+    line = widget.form.widgets["output"].line_edit.native
+    assert line.placeholderText() == "needed to start"
+    assert not reasons["output"].isVisibleTo(widget)
+
+
+def test_a_killed_child_has_a_sentence_and_a_button(qtbot, make_widget):
+    widget = make_widget("count")
+    widget.start()
+    log = widget.panel.log
+    qtbot.waitUntil(lambda: "Counting" in log.toPlainText(), timeout=20_000)
+    with qtbot.waitSignal(widget.ended, timeout=20_000) as ended:
+        psutil.Process(read_events(widget._folder_run)[0][0]["values"]["pid"]).kill()
+    assert ended.args[0].cause == "memory"
+    text = widget.panel.state.text()
+    assert text.startswith("Lost. Killed by the system (signal 9), most likely because")
+    before = widget.form.config().batch_size
+    (retry,) = widget.panel.remedies.buttons
+    assert retry.text() == "Retry with half the batch"
+    retry.click()
+    assert widget.form.config().batch_size == before // 2
+    assert not widget.start_button.isEnabled()
+    with qtbot.waitSignal(widget.ended, timeout=20_000):
+        widget.cancel()
+
+
+def test_pause_and_keep_best_while_it_runs(qtbot, make_widget):
+    widget = make_widget("count")
+    assert widget.live.isHidden()
+    widget.start()
+    log, folder = widget.panel.log, widget._folder_run
+    qtbot.waitUntil(lambda: "Counting" in log.toPlainText(), timeout=20_000)
+    assert widget.live.keep_best.isHidden()  # only trainings have a best
+    widget.live.pause.click()
+    assert (folder / "pause").exists()
+    assert widget.live.pause.text() == "Go on"
+    widget.live.pause.click()
+    assert not (folder / "pause").exists()
+    with qtbot.waitSignal(widget.ended, timeout=20_000):
+        widget.cancel()
+    assert widget.live.isHidden()

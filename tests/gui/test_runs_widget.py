@@ -150,7 +150,7 @@ def test_a_failure_offers_to_retry_with_the_fix(
     )
     widget.tree.select(project / "b")
     assert "Out of memory." in widget.details.words.text()
-    retry = widget.buttons._remedies[0]
+    retry = widget.buttons.remedies.buttons[0]
     assert retry.text() == "Retry with half the batch"
     retry.click()
     qtbot.waitUntil(lambda: bool(given), timeout=10_000)
@@ -158,7 +158,7 @@ def test_a_failure_offers_to_retry_with_the_fix(
     assert (job, config.batch_size, config.accumulate) == ("finetune", 4, 2)
     assert more == {"queued": True}
     widget.tree.select(project / "a")
-    assert widget.buttons._remedies == []
+    assert widget.buttons.remedies.buttons == []
 
 
 def test_deleting_asks_in_the_panel(qtbot, widget: RunsWidget, project: Path) -> None:

@@ -201,3 +201,17 @@ def test_a_slow_trial_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     found = estimating.estimate(config, lambda one: None)
     assert found.done
     assert "No step was done within 0.2 s" in found.warnings[-1]
+
+
+def test_it_says_on_whom(derivatives: Path, told: list[Estimate]) -> None:
+    run_trial(cohort=derivatives, probe_seconds=0)
+    found = told[-1]
+    assert set(found.people) == {"train", "validation", "test"}
+    words = found.people["train"].split(", ")
+    assert words[0] == f"{found.scans['train']} people"
+    ill, well = sorted(words[1].split(" and "), key=lambda word: word.endswith("CN"))
+    assert (ill.split()[1], well.split()[1]) == ("AD", "CN")
+    assert int(ill.split()[0]) + int(well.split()[0]) == found.scans["train"]
+    low, high = words[2].removeprefix("age ").split(" to ")
+    assert 40 <= int(low) < int(high) <= 78
+    assert found.who()[0].startswith("train: ")

@@ -42,7 +42,7 @@ def _wait(found: Estimate) -> None:
 
 
 def _describe(found: Estimate) -> str:
-    lines = list(found.facts())
+    lines = [*found.facts(), *found.who()]
     if found.epoch_s is not None:
         lines.append(f"An estimate from some training steps on {found.device}.")
     lines += [f"warning: {warning}" for warning in found.warnings]

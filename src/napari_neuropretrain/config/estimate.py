@@ -73,6 +73,8 @@ class Estimate(Config):
     """Voxels of the volumes."""
     scans: dict[str, int] = Field(default_factory=dict)
     """Scans with a label, by part."""
+    people: dict[str, str] = Field(default_factory=dict)
+    """How many, of which groups and how old, by part; in words."""
     raw_scans: int = 0
     """Scans that would be preprocessed first; their time is not counted."""
     device: str = ""
@@ -104,6 +106,10 @@ class Estimate(Config):
             found.append(f"{self.raw_scans} raw scans are preprocessed first")
         return [fact for fact in found if fact]
 
+    def who(self) -> list[str]:
+        """Say on whom it would be trained, a line for each part."""
+        return [f"{part}: {words}" for part, words in self.people.items()]
+
     def _say_parameters(self) -> str:
         if not self.parameters:
             return ""
@@ -132,7 +138,8 @@ class Estimate(Config):
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, and the facts in words."""
-        words = {"facts": self.facts(), "too_large": self.too_large}
+        words: dict[str, Any] = {"facts": self.facts(), "who": self.who()}
+        words["too_large"] = self.too_large
         return self.model_dump(mode="json") | words
 
 

@@ -40,11 +40,14 @@ class Ending:
         What to tell the person.
     cause
         What lies behind a bad end, if it is known.
+    on_gpu
+        Whether memory of a GPU was in use.
     """
 
     state: str
     sentence: str
     cause: Cause = ""
+    on_gpu: bool = False
 
 
 class ChildRun:
@@ -133,10 +136,11 @@ class ChildRun:
             return Ending("stopped", "Stopped at once; what was finished is kept.")
         if state in FINAL_STATES:
             cause = self._last.get("values", {}).get("cause", "")
-            return Ending(str(state), message, cause)
+            return Ending(str(state), message, cause, "gpu_mib" in self._memory)
         said = explain_exit(self._code or None, self._memory)
         words = f"{said}\n{tail(self.folder / CONSOLE)}".strip()
-        return Ending("lost", words, cause_of_exit(self._code or None, self._memory))
+        cause = cause_of_exit(self._code or None, self._memory)
+        return Ending("lost", words, cause, "gpu_mib" in self._memory)
 
 
 def kill_tree(process: psutil.Process) -> None:

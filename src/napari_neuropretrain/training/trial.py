@@ -24,6 +24,7 @@ from napari_neuropretrain.training.findings import Findings, run_apart
 from napari_neuropretrain.training.labelled_cohort import PARTS, read_labels
 from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.module import Schedule
+from napari_neuropretrain.training.people import describe_people
 from napari_neuropretrain.training.preprocessed import refuse_mixture
 from napari_neuropretrain.training.probe import Probe
 from napari_neuropretrain.training.speed import (
@@ -130,7 +131,8 @@ class Trial:
         raw = len(cohort.scans) if cohort.kind != "preprocessed" else 0
         given = list(parts.values())
         counts = {part: given.count(part) for part in PARTS}
-        self.findings.tell(scans=counts, raw_scans=raw)
+        people = describe_people(listed, parts, task, column)
+        self.findings.tell(scans=counts, raw_scans=raw, people=people)
         return task
 
 

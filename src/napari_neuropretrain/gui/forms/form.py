@@ -22,6 +22,7 @@ from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.forms.choice_field import ChoiceField
+from napari_neuropretrain.gui.forms.field_reasons import FieldReasons, say_needed
 from napari_neuropretrain.gui.forms.field_widgets import (
     FieldWidget,
     from_list,
@@ -83,9 +84,11 @@ class Form(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(main)
-        if more.rowCount():
-            column.addWidget(_folded(more))
+        fold = _folded(more) if more.rowCount() else None
+        if fold is not None:
+            column.addWidget(fold)
         self._layouts = (main, more)
+        self._reasons = FieldReasons(self._layouts, fold)
         self._main = main
 
     def add_below(self, name: str, widget: QWidget) -> None:
@@ -151,7 +154,13 @@ class Form(QWidget):
     def missing(self) -> list[str]:
         """Return the labels of required fields that are still empty."""
         values = self.values()
-        return [label_of(name) for name in self._required() if name not in values]
+        empty = [name for name in self._required() if name not in values]
+        say_needed(self.widgets, empty)
+        return [label_of(name) for name in empty]
+
+    def point_out(self, reasons: Mapping[str, str]) -> None:
+        """Write under fields, by their names, why they are not right."""
+        self._reasons.show(self._rows, reasons)
 
     def wrong(self) -> str:
         """Return what is wrong with what is filled in, whatever else is missing."""

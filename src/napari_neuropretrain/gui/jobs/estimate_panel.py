@@ -54,6 +54,7 @@ class EstimatePanel(QWidget):
         self._running: list[EstimateProcess] = []
         self.found = Estimate()
         self.facts, self.state = WrappedLabel(), Explanation()
+        self.who = WrappedLabel()
         self.warning = WrappedLabel()
         self.warning.setStyleSheet("QLabel { color: #ad7a0a; }")
         self.again = side_button("Estimate again", "Try some training steps again.")
@@ -65,6 +66,7 @@ class EstimatePanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.facts)
+        column.addWidget(self.who)
         column.addWidget(self.warning)
         column.addLayout(row)
         self._delay, self._watch = QTimer(self), QTimer(self)
@@ -139,6 +141,8 @@ class EstimatePanel(QWidget):
         found = self.found
         self.facts.setText(" · ".join(found.facts()))
         self.facts.setVisible(bool(found.facts()))
+        self.who.setText("\n".join(found.who()))
+        self.who.setVisible(bool(found.who()))
         warnings = list(found.warnings)
         if found.too_large and not any("more memory" in one for one in warnings):
             warnings.append(

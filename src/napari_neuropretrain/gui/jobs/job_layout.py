@@ -33,6 +33,7 @@ def lay_out(widget: JobWidget, help_text: str) -> QVBoxLayout:
     buttons.addWidget(widget.cancel_button, 0, 1)
     buttons.addWidget(widget.follow_button, 1, 0)
     buttons.addWidget(widget.copy_button, 1, 1)
+    buttons.addWidget(widget.live, 2, 0, 1, 2)
     bottom = QVBoxLayout()
     bottom.addWidget(widget.problem)
     bottom.addLayout(buttons)

@@ -13,7 +13,7 @@ from typing import Any
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.runs.curve_lines import Line
@@ -34,7 +34,10 @@ class CurvePlot(QWidget):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         axes = {"bottom": EpochAxis("bottom"), "left": pg.AxisItem("left")}
         self.view = pg.PlotWidget(background=None, axisItems=axes)
-        self.view.setMinimumHeight(120)
+        self.view.setMinimumHeight(130)
+        # As high as there is room; it asks for no more than that.
+        policy = QSizePolicy.Policy
+        self.view.setSizePolicy(policy.Expanding, policy.Ignored)
         self.view.setFrameShape(self.view.Shape.NoFrame)
         item = self.view.getPlotItem()
         item.setMenuEnabled(False)

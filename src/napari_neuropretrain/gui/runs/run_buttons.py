@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from qtpy.QtCore import Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import QGridLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.gui.runs.remedy_row import RemedyRow
 from napari_neuropretrain.gui.runs.run_actions import FORMS, report_of
 from napari_neuropretrain.runs.control import settings_for
 from napari_neuropretrain.runs.record import RunRecord
@@ -40,12 +39,13 @@ class RunButtons(QWidget):
             grid.addWidget(button, 0, 4 * place, 1, 4)
         for place, button in enumerate(made[3:]):
             grid.addWidget(button, 1, 3 * place, 1, 3)
-        self._remedies: list[QPushButton] = []
-        self._offered: list[Remedy] = []
+        self.remedies = RemedyRow()
+        self.remedies.chosen.connect(self.remedy_chosen.emit)
         self._of: RunRecord | None = None
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.addLayout(grid)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(grid)
+        column.addWidget(self.remedies)
         self.show_run(None)
 
     def show_run(self, record: RunRecord | None) -> None:
@@ -62,28 +62,9 @@ class RunButtons(QWidget):
         self.delete.setEnabled(record is not None and not record.live)
         page = None if record is None else report_of(record.folder)
         self.report.setEnabled(page is not None)
-        self._offer(record)
-
-    def _offer(self, record: RunRecord | None) -> None:
-        """Offer what may help after a failure."""
-        before, self._of = self._of, record
-        if record is before:
-            return
-        found = [] if record is None else _remedies(record)
-        if found == self._offered:
-            return
-        for button in self._remedies:
-            button.setParent(None)
-            button.deleteLater()
-        self._offered, self._remedies = found, []
-        for remedy in found:
-            button = _button(remedy.title, remedy.why)
-            button.clicked.connect(partial(self._choose, remedy))
-            self._column.addWidget(button)
-            self._remedies.append(button)
-
-    def _choose(self, remedy: Remedy, checked: bool = False) -> None:
-        self.remedy_chosen.emit(remedy)
+        if record is not self._of:
+            self.remedies.offer([] if record is None else _remedies(record))
+        self._of = record
 
 
 def _remedies(record: RunRecord) -> list[Remedy]:

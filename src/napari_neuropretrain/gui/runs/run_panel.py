@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
+from napari_neuropretrain.gui.runs.remedy_row import RemedyRow
 from napari_neuropretrain.runs.account import Account
 
 _LOG_LINES = 5000
@@ -34,6 +35,7 @@ class RunPanel(QWidget):
         self.state = WrappedLabel("Ready")
         self.state.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.stage = WrappedLabel()
+        self.remedies = RemedyRow()
         self.bar = QProgressBar()
         self.bar.setTextVisible(True)
         self.curves = CurvePanel()
@@ -48,7 +50,8 @@ class RunPanel(QWidget):
         self.table = _table()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.state, self.bar, self.stage, self.curves, self.table):
+        parts = (self.state, self.remedies, self.bar, self.stage, self.curves)
+        for widget in (*parts, self.table):
             column.addWidget(widget)
         column.addWidget(self.log, 1)
         self.reset()
@@ -56,6 +59,7 @@ class RunPanel(QWidget):
     def reset(self) -> None:
         """Forget the last run."""
         self.account = Account()
+        self.remedies.offer([])
         self.bar.setRange(0, 100)
         self.bar.setValue(0)
         self._say_stage("")
