@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.gui import widgets
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.review.review_widget import open_reviews
 from napari_neuropretrain.runs.child_run import Ending
 from napari_neuropretrain.gui.scans import view
@@ -110,11 +111,24 @@ def finetune(demo: Path, scratch: Path, images: Path) -> None:
 
 
 def predict(demo: Path, scratch: Path, images: Path) -> None:
-    """The table of predictions."""
+    """The card of a prediction."""
     viewer, widget = open_widget(widgets.PredictWidget)
-    settings = {"model": model(demo), "input": derivatives(demo)}
-    run(widget, output=scratch / "predictions", **settings)
+    scan = raw_scans(demo)[0]
+    view.add_layers(viewer, read_layers(scan))
+    fill(widget, model=demo / "finetune", output=scratch / "predictions")
+    run(widget, input=scan)
     save(viewer, images / "predict.png")
+    viewer.close()
+
+
+def guide(demo: Path, scratch: Path, images: Path) -> None:
+    """The steps of the guided path, of which a demo has the same."""
+    viewer, widget = open_widget(widgets.GuideWidget)
+    widget.open_folder(demo)
+    for number in range(len(widget.states)):
+        widget.show_step(number)
+        settle(8.0)  # layers load
+        save(viewer, images / f"guide-{number + 1}.png")
     viewer.close()
 
 
@@ -137,6 +151,7 @@ SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
     "pretrain": pretrain,
     "finetune": finetune,
     "predict": predict,
+    "guide": guide,
     "explain": explain,
 }
 
@@ -149,8 +164,9 @@ def open_widget(
     viewer.window.resize(*WINDOW)
     began = time.perf_counter()
     widget = kind(viewer)
-    viewer.window.add_dock_widget(widget, name=widget.title)
-    print(f"{widget.title}: opened in {time.perf_counter() - began:.2f} s")
+    title = getattr(widget, "title", kind.__name__)
+    viewer.window.add_dock_widget(widget, name=title)
+    print(f"{title}: opened in {time.perf_counter() - began:.2f} s")
     settle(1.0)
     return viewer, widget
 

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.demo.figures import draw_mosaic, slice_of
-from napari_neuropretrain.demo.run import choose_participant
+from napari_neuropretrain.demo.steps import choose_participant
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.preprocessing.derivatives import Derivative
 

@@ -12,7 +12,7 @@ import torch
 
 from napari_neuropretrain.config.jobs import JOBS, DemoConfig
 from napari_neuropretrain.data.volumes import read_volume
-from napari_neuropretrain.demo import run
+from napari_neuropretrain.demo import steps
 from napari_neuropretrain.errors import CohortError
 from napari_neuropretrain.explanation.regions import top_share_in_region
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
@@ -33,11 +33,11 @@ def finished(tmp_path_factory):
     heard: list[Progress] = []
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "SCAN_MM", 3.0)
-        patch.setattr(run, "SHAPE", 48)
-        patch.setattr(run, "SPACING_MM", 4.0)
-        patch.setattr(run, "PATCH", 4)
-        patch.setattr(run, "STRIDE", 3)
+        patch.setattr(steps, "SCAN_MM", 3.0)
+        patch.setattr(steps, "SHAPE", 48)
+        patch.setattr(steps, "SPACING_MM", 4.0)
+        patch.setattr(steps, "PATCH", 4)
+        patch.setattr(steps, "STRIDE", 3)
         config = DemoConfig(output=folder, **SETTINGS)
         execute(JOBS, "demo", config, heard.append)
     torch.set_num_threads(threads)
@@ -95,12 +95,13 @@ def test_the_page_needs_no_other_file(finished):
 
 def test_only_the_same_demo_may_use_its_folder_again(finished, monkeypatch):
     folder, _ = finished
-    monkeypatch.setattr(run, "SCAN_MM", 3.0)
+    monkeypatch.setattr(steps, "SCAN_MM", 3.0)
+    settings, job = steps.STEPS[0].settings, JOBS["sample-cohort"].load()
     same = DemoConfig(output=folder, **SETTINGS)
-    assert run.make_cohort(same, silent) == folder / "cohort"
+    assert job(settings(same), silent).results == {"cohort": str(folder / "cohort")}
     other = DemoConfig(output=folder, **(SETTINGS | {"seed": 1}))
     with pytest.raises(CohortError, match=r"another cohort .* new folder"):
-        run.make_cohort(other, silent)
+        job(settings(other), silent)
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:

@@ -65,7 +65,7 @@ ALLOWED = {
     | {"weights", "reporting", ""},
     "reporting": BASE | {"runs", ""},
     "cli": BASE | {"runs", "process_settings", ""},
-    "gui": BASE | {"runs", "data", "synthesis", "explanation", "reporting", ""},
+    "gui": BASE | {"runs", "data", "synthesis", "explanation", "reporting", "demo", ""},
     "__main__": {"cli"},
     "__init__": set(),
 }

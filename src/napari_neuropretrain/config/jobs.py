@@ -33,6 +33,7 @@ from napari_neuropretrain.config.mask_training import TrainBrainMaskConfig
 from napari_neuropretrain.config.packing import PackConfig
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.config.registry import Registry
+from napari_neuropretrain.config.sample_cohort import SampleCohortConfig
 from napari_neuropretrain.config.searching import SearchConfig
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import ContractError
@@ -245,6 +246,12 @@ JOBS.register(
     "Show what a model looked at",
     ExplainConfig,
     _ROOT + "explanation.explain:explain",
+)
+JOBS.register(
+    "sample-cohort",
+    "Write raw synthetic heads to try everything on",
+    SampleCohortConfig,
+    _ROOT + "synthesis.sample_cohort:sample_cohort",
 )
 JOBS.register(
     "demo",

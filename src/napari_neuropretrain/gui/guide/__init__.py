@@ -1,0 +1,1 @@
+"""The guided path: from nothing to a finished demo by pressing Next."""
