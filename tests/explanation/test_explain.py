@@ -239,6 +239,26 @@ def test_checks_and_regions_lie_beside_the_map(tmp_path):
     table = [row.split("\t") for row in rows[1:]]
     found = next(float(row[5]) for row in table if row[2] == "left")
     assert found == pytest.approx(left, rel=1e-4)
+    peaks = Path(outcome.results["peaks"]).read_text().splitlines()
+    assert peaks[0].split("\t")[4:] == ["size_mm3", "sign", "region"]
+    page = (config.output / "report.html").read_text()
+    assert "region 3" in page
+    assert "randomised network: correlation" in page
+
+
+def test_a_run_ends_with_a_panel_and_a_page(tmp_path):
+    outcome = explain(make_config(tmp_path, "brain_age"), silent)
+    assert Path(outcome.results["panel"]).name == "sub-01_panel.png"
+    assert Path(outcome.results["panel"]).with_suffix(".svg").is_file()
+    page = Path(outcome.results["report"]).read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert outcome.message in page
+    assert "No checks were made" in page
+    assert "neuropretrain explain --model" in page
+    described = json.loads(Path(outcome.results["explanation"]).read_text())
+    peak = described["peak_positive"] or described["peak_negative"]
+    assert f"<td>{peak['x_mm']}</td>" in page
+    assert described["model_sha256"] in page
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "smooth_grad", "grad_cam"])

@@ -8,7 +8,6 @@ import pytest
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.explanation.regions import (
     find_peaks,
-    peaks_table,
     strongest_threshold,
     top_share_in_region,
 )
@@ -70,10 +69,7 @@ def test_peaks_have_world_coordinates_and_volumes():
     assert (strong.value, strong.voxels) == (pytest.approx(-0.9), 1)
     assert (strong.x_mm, strong.y_mm, strong.z_mm) == (8, -2, -12)
     assert (weak.x_mm, weak.y_mm, weak.z_mm) == (-6, -14, -22)
-    assert weak.volume_ml == pytest.approx(0.016)
-    lines = peaks_table([strong, weak]).splitlines()
-    assert lines[0] == "value\tx_mm\ty_mm\tz_mm\tvoxels\tvolume_ml"
-    assert lines[1] == "-0.9\t8.0\t-2.0\t-12.0\t1\t0.008"
+    assert weak.size_mm3 == pytest.approx(16)
 
 
 def test_a_flat_map_has_no_peaks():

@@ -7,7 +7,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.fields import Count, Device, InputPath, OutputFolder
+from napari_neuropretrain.config.fields import (
+    Count,
+    Device,
+    InputPath,
+    Names,
+    OutputFolder,
+)
 
 
 class ExplainConfig(Config):
@@ -27,7 +33,7 @@ class ExplainConfig(Config):
         "attention_rollout",
     ] = "occlusion"
     """How: by hiding places, or from gradients (every network), activations (CNNs)
-    or attention (ViT, NiT)."""
+    or attention (transformers)."""
     target: Literal["prediction", "logit"] = "prediction"
     """What changes: the prediction (probability, years), or the logit behind it."""
     patch: Annotated[int, Field(ge=1, le=64)] = 8
@@ -46,9 +52,14 @@ class ExplainConfig(Config):
     seconds: Annotated[float, Field(ge=0, le=864_000)] = 0.0
     """With adaptive: time that may be spent on positions; 0 for any."""
     regions: str = ""
-    """A label image in template space: means and peaks of its regions are listed."""
+    """A label image in template space, or an atlas by name (harvard_oxford, aal,
+    destrieux, juelich, schaefer_100, schaefer_200, schaefer_400): what each region
+    has is listed. Atlases are fetched once."""
     checks: bool = True
     """Compare with a randomised network and other cubes, and hide what is strongest."""
+    others: Names = ()
+    """Models of other seeds or folds, separated by commas: the checks say how alike
+    their maps are."""
     batch_size: Annotated[int, Field(ge=0, le=1024)] = 0
     """Occluded copies per step; 0 for what suits the memory."""
     device: Device = "auto"
@@ -63,5 +74,16 @@ class ExplainConfig(Config):
         if value > patch:
             raise ValueError(
                 f"must be at most the patch ({patch}), or voxels would be skipped"
+            )
+        return value
+
+    @field_validator("others")
+    @classmethod
+    def _only_with_checks(cls, value: Names, info: object) -> Names:
+        given = getattr(info, "data", {})
+        if value and not (given.get("checks") and given.get("method") == "occlusion"):
+            raise ValueError(
+                "models are compared with by the checks of occlusion maps; leave "
+                "checks at true and method at occlusion, or name no others"
             )
         return value

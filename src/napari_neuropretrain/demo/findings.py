@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from napari_neuropretrain.data.bids import PREPROCESSED_SUFFIX
 from napari_neuropretrain.data.volumes import read_volume
-from napari_neuropretrain.explanation.output import EXPLANATION, TEMPLATE_MAP
 from napari_neuropretrain.explanation.regions import top_share_in_region
+from napari_neuropretrain.explanation.subject import EXPLANATION, TEMPLATE_MAP
 from napari_neuropretrain.preprocessing.derivatives import Derivative, read_derivative
 from napari_neuropretrain.synthesis.template_cohort import effect_regions
 from napari_neuropretrain.weights.model_card import ModelCard

@@ -28,12 +28,12 @@ from napari_neuropretrain.explanation.occlusion import (
     OcclusionResult,
     occlusion_map,
 )
-from napari_neuropretrain.explanation.output import (
+from napari_neuropretrain.explanation.output import write_explanation
+from napari_neuropretrain.explanation.subject import (
     RANDOM_MAP,
     TEMPLATE_MAP,
     Subject,
     path_of,
-    write_explanation,
 )
 from napari_neuropretrain.inference.outputs import output_reader
 from napari_neuropretrain.inference.prepare import prepare_scan

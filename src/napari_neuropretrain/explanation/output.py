@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.config.explaining import ExplainConfig
@@ -21,43 +20,32 @@ from napari_neuropretrain.explanation.description import (
     strongest_peaks,
 )
 from napari_neuropretrain.explanation.occlusion import OcclusionResult
+from napari_neuropretrain.explanation.region_clusters import (
+    Regions,
+    cluster_rows,
+    clusters_table,
+)
 from napari_neuropretrain.explanation.region_table import (
     RegionRow,
     open_regions,
     region_rows,
     regions_table,
 )
-from napari_neuropretrain.explanation.regions import peaks_table
+from napari_neuropretrain.explanation.report import report_explanation
+from napari_neuropretrain.explanation.subject import (
+    EXPLANATION,
+    PEAKS,
+    REGIONS,
+    SCAN_MAP,
+    TEMPLATE_MAP,
+    Subject,
+    Written,
+    path_of,
+)
 from napari_neuropretrain.preprocessing.derivatives import Derivative
 from napari_neuropretrain.preprocessing.resampling import map_to_scan
 from napari_neuropretrain.progress import Outcome, Progress, Report
-from napari_neuropretrain.weights.model_card import ModelCard
-
-TEMPLATE_MAP = "_space-MNI152_desc-occlusion_map.nii.gz"
-SCAN_MAP = "_space-T1w_desc-occlusion_map.nii.gz"
-EXPLANATION = "_explanation.json"
-PEAKS = "_peaks.tsv"
-REGIONS = "_regions.tsv"
-RANDOM_MAP = "_space-MNI152_desc-randomised_map.nii.gz"
-
-
-def path_of(config: ExplainConfig, scan: Scan, name: str) -> Path:
-    """Return where a map goes: its name says by which method it was made."""
-    method = config.method.replace("_", "")
-    return config.output / f"{scan.key}{name.replace('occlusion', method)}"
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """Whose map it is."""
-
-    config: ExplainConfig
-    card: ModelCard
-    scan: Scan
-    derivative: Derivative
-    source: Path | None
-    preprocessed: Path
-    began: float
+from napari_neuropretrain.reporting.safely import write_safely
 
 
 def write_explanation(
@@ -66,7 +54,7 @@ def write_explanation(
     report: Report,
     checks: dict[str, Any] | None = None,
 ) -> Outcome:
-    """Write maps and tables, complete or not.
+    """Write maps, tables, panel and page, complete or not, and say what there is.
 
     Parameters
     ----------
@@ -79,36 +67,62 @@ def write_explanation(
     checks
         What `run_checks` found.
     """
+    regions = regions_of(subject.config, subject.derivative.affine, result.map.shape)
+    written = write_results(subject, result, regions, report, checks)
+    _announce(report, written, subject)
+    page = write_safely(
+        lambda: report_explanation(subject, result.map, written), report
+    )
+    paths = written.paths | ({} if page is None else {"report": page})
+    results = {name: str(path) for name, path in paths.items()}
+    return Outcome(sentence(written.described), results=results)
+
+
+def regions_of(
+    config: ExplainConfig, affine: ArrayLike, shape: tuple[int, ...]
+) -> Regions | None:
+    """Return the regions that were asked for on a map's grid, or None."""
+    return open_regions(config.regions, affine, shape) if config.regions else None
+
+
+def write_results(
+    subject: Subject,
+    result: OcclusionResult,
+    regions: Regions | None,
+    report: Report,
+    checks: dict[str, Any] | None = None,
+) -> Written:
+    """Write maps and tables of one scan.
+
+    Parameters
+    ----------
+    subject, result, report, checks
+        As of `write_explanation`.
+    regions
+        On the grid of the map.
+    """
     config, scan, derivative = subject.config, subject.scan, subject.derivative
     source = subject.source
-    paths = _write_maps(config, scan, derivative, result.map, source, report)
     described = describe(config, subject.card, derivative, result) | {
         "scan": {"key": scan.key, "path": str(source or scan.path)},
         "seconds": round(time.monotonic() - subject.began, 1),
         "checks": checks,
     }
+    paths = _write_maps(config, scan, derivative, result.map, source, report)
+    peaks = strongest_peaks(result, derivative)
+    clusters = cluster_rows(peaks, derivative.affine, regions)
+    paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
+    write_text(paths["peaks"], clusters_table(clusters))
+    rows: list[RegionRow] = []
+    if regions is not None:
+        brain, affine = derivative.brain_mask, derivative.affine
+        rows = region_rows(result.map, brain, affine, *regions)
+        paths["regions"] = config.output / f"{scan.key}{REGIONS}"
+        write_text(paths["regions"], regions_table(rows))
+    # Last: whoever finds it finds the rest.
     paths["explanation"] = config.output / f"{scan.key}{EXPLANATION}"
     write_text(paths["explanation"], json.dumps(described, indent=2) + "\n")
-    paths["peaks"] = config.output / f"{scan.key}{PEAKS}"
-    write_text(paths["peaks"], peaks_table(strongest_peaks(result, derivative)))
-    if config.regions:
-        paths["regions"] = config.output / f"{scan.key}{REGIONS}"
-        rows = _regions(config, derivative, result)
-        write_text(paths["regions"], regions_table(rows))
-    _announce(report, paths, source, subject.preprocessed, described)
-    results = {name: str(path) for name, path in paths.items()}
-    return Outcome(sentence(described), results=results)
-
-
-def _regions(
-    config: ExplainConfig, derivative: Derivative, result: OcclusionResult
-) -> list[RegionRow]:
-    labels, names = open_regions(
-        Path(config.regions), derivative.affine, result.map.shape
-    )
-    return region_rows(
-        result.map, derivative.brain_mask, derivative.affine, labels, names
-    )
+    return Written(paths, described, clusters, rows)
 
 
 def _write_maps(
@@ -145,14 +159,9 @@ def _write_maps(
     return paths | {"scan_map": write_image(own, native, volume.native_affine)}
 
 
-def _announce(
-    report: Report,
-    paths: dict[str, Path],
-    source: Path | None,
-    preprocessed: Path,
-    described: dict[str, Any],
-) -> None:
+def _announce(report: Report, written: Written, subject: Subject) -> None:
     """Tell a viewer what there is to show."""
+    paths, described = written.paths, written.described
     facts = {
         name: described[name]
         for name in ("unit", "target", "prediction", "strongest_threshold")
@@ -162,8 +171,8 @@ def _announce(
         "kind": "occlusion",
         "path": str(paths["map"]),
         "scan_map": str(paths.get("scan_map", "")),
-        "t1": str(source or ""),
-        "template_t1": str(preprocessed),
+        "t1": str(subject.source or ""),
+        "template_t1": str(subject.preprocessed),
     }
     message = f"Map: {paths['map'].name}"
     report(Progress("result", message, values=shown | facts))

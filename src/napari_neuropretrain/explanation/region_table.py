@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +12,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_neuropretrain.data.volumes import Volume, read_volume
+from napari_neuropretrain.data.volumes import Volume
 from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.explanation.region_atlas import open_atlas
+from napari_neuropretrain.explanation.region_clusters import Regions
 
 Side = Literal["left", "right"]
-COLUMNS = "region\tname\tside\tvoxels\tvolume_ml\tmean\tpeak\tx_mm\ty_mm\tz_mm"
+COLUMNS = (
+    *("region", "name", "side", "voxels", "size_mm3", "mean", "peak"),
+    *("x_mm", "y_mm", "z_mm"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class RegionRow:
         By the sign of x, RAS mm.
     voxels
         Of the region that lie in the brain, on the map's grid.
-    volume_ml
-        The same in millilitres.
+    size_mm3
+        The same in cubic millimetres.
     mean, peak
         Mean, and value furthest from 0, in the map's units.
     x_mm, y_mm, z_mm
@@ -45,7 +50,7 @@ class RegionRow:
     name: str
     side: Side
     voxels: int
-    volume_ml: float
+    size_mm3: float
     mean: float
     peak: float
     x_mm: float
@@ -53,34 +58,31 @@ class RegionRow:
     z_mm: float
 
 
-def open_regions(
-    path: Path, affine: ArrayLike, shape: Sequence[int]
-) -> tuple[NDArray[np.int64], dict[int, str]]:
+def open_regions(given: str | Path, affine: ArrayLike, shape: Sequence[int]) -> Regions:
     """Read a label image onto a map's grid, nearest label, with names.
 
     Parameters
     ----------
-    path
-        Whole numbers in template space, (X, Y, Z). A table of the same name that
-        ends with ``.tsv`` gives names, as BIDS does: columns ``index`` and ``name``.
+    given
+        A label image in template space, or the name of an atlas; see `open_atlas`.
     affine, shape
         Of the map.
 
     Raises
     ------
     ConfigError
-        If no label lies on the grid.
+        If no label lies on the grid, or there is no such atlas.
     ImageError
         If the file cannot be read.
     """
-    volume = read_volume(path)
+    volume, names = open_atlas(given)
     labels = _nearest(volume, np.asarray(affine), shape)
     if not labels.any():
         raise ConfigError(
-            f"regions: '{path}' has no label where the map is. Give a label image in "
+            f"regions: '{given}' has no label where the map is. Give a label image in "
             "template space (MNI152)."
         )
-    return labels, region_names(path)
+    return Regions(labels, names)
 
 
 def region_rows(
@@ -121,7 +123,7 @@ def regions_table(rows: Sequence[RegionRow]) -> str:
     """Return rows as tab-separated text with a header."""
     text = io.StringIO()
     table = csv.writer(text, delimiter="\t", lineterminator="\n")
-    table.writerow(COLUMNS.split("\t"))
+    table.writerow(COLUMNS)
     table.writerows(vars(row).values() for row in rows)
     return text.getvalue()
 
@@ -138,11 +140,11 @@ def _row(
     peak = np.unravel_index(int(inside.argmax()), values.shape)
     x, y, z = (float(one) for one in (affine @ [*peak, 1])[:3].round(1))
     count = int(place.sum())
-    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
     mean = float(f"{float(values[place].mean()):.6g}")
     strongest = float(f"{float(values[peak]):.6g}")
-    volume = round(count * voxel_ml, 3)
-    return RegionRow(number, name, side, count, volume, mean, strongest, x, y, z)
+    size = round(count * voxel_mm3, 3)
+    return RegionRow(number, name, side, count, size, mean, strongest, x, y, z)
 
 
 def _coordinates(affine: NDArray[Any], shape: Sequence[int]) -> NDArray[np.float64]:
@@ -165,27 +167,3 @@ def _nearest(
     x, y, z = index[:, inside]
     labels[inside] = np.rint(volume.data[x, y, z]).astype(np.int64)
     return labels.reshape(tuple(shape))
-
-
-def region_names(path: Path) -> dict[int, str]:
-    """Read the names of a label image's numbers from the table beside it, if any.
-
-    Raises
-    ------
-    ConfigError
-        If the table lacks the columns ``index`` and ``name``.
-    """
-    table = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
-    return dict(_read_names(table)) if table.is_file() else {}
-
-
-def _read_names(table: Path) -> Iterator[tuple[int, str]]:
-    with table.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            try:
-                yield int(row["index"]), str(row["name"])
-            except (KeyError, TypeError, ValueError):
-                raise ConfigError(
-                    f"regions: '{table}' must have the columns 'index' (whole numbers) "
-                    "and 'name', as in BIDS; or take it away for numbers only."
-                ) from None

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +27,8 @@ class Peak:
         Where, RAS mm of the map's affine (MNI mm on the template grid).
     voxels
         Size of the cluster.
-    volume_ml
-        The same in millilitres.
+    size_mm3
+        The same in cubic millimetres.
     """
 
     value: float
@@ -39,7 +36,7 @@ class Peak:
     y_mm: float
     z_mm: float
     voxels: int
-    volume_ml: float
+    size_mm3: float
 
 
 def strongest_threshold(
@@ -141,15 +138,6 @@ def find_peaks(
     return sorted(peaks, key=lambda peak: -abs(peak.value))[:most]
 
 
-def peaks_table(peaks: Sequence[Peak]) -> str:
-    """Return peaks as tab-separated text with a header."""
-    text = io.StringIO()
-    table = csv.writer(text, delimiter="\t", lineterminator="\n")
-    table.writerow(Peak.__dataclass_fields__)
-    table.writerows(vars(peak).values() for peak in peaks)
-    return text.getvalue()
-
-
 def _count(voxels: int, share: float) -> int:
     return max(1, round(voxels * share))
 
@@ -158,6 +146,6 @@ def _peak(
     occlusion: NDArray[Any], affine: NDArray[Any], place: tuple[int, ...], size: int
 ) -> Peak:
     x, y, z = (float(value) for value in (affine @ [*place, 1])[:3].round(1))
-    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
     value = float(f"{float(occlusion[place]):.6g}")
-    return Peak(value, x, y, z, size, round(size * voxel_ml, 3))
+    return Peak(value, x, y, z, size, round(size * voxel_mm3, 3))
