@@ -141,6 +141,11 @@ def test_remedies_fit_the_job(tmp_path: Path) -> None:
     (cpu,) = remedies(checked, "memory", on_gpu=True)
     assert cpu.config.device == "cpu"
     assert remedies(config, "bug") == []
+    # A training has tried half the batch by itself before it gave up.
+    large = config.replace(batch_size=8)
+    titles = [one.title for one in remedies(large, "memory", tried=(2, 4))]
+    assert titles == ["Retry with checkpointing"]
+    assert remedies(large, "memory", tried=(2, 4))[0].config.batch_size == 2
     scans = PreprocessConfig(input=tmp_path, output=tmp_path, workers=4)
     (fewer,) = remedies(scans, "memory")
     assert fewer.config.workers == 2

@@ -20,7 +20,6 @@ from napari_neuropretrain.runs.control import (
 from napari_neuropretrain.runs.folder import LOG
 from napari_neuropretrain.runs.project import Listed, Project, delete_run
 from napari_neuropretrain.runs.record import RunRecord, read_run
-from napari_neuropretrain.runs.remedies import remedies
 
 _WITH_FOLDER: dict[str, tuple[str, Callable[[Path], str]]] = {
     "pause": ("Let a run rest at its next step; it keeps its memory", pause_run),
@@ -124,7 +123,7 @@ def _print_run(record: RunRecord, as_json: bool) -> None:
     except (ConfigError, OSError) as error:
         print(f"  settings: {error}")
         return
-    for remedy in remedies(config, record.cause, "gpu_mib" in record.memory):
+    for remedy in record.remedies(config):
         print(f"  {remedy.title}: {command_line(record.job, remedy.config)}")
     print(f"  {command_line(record.job, config)}")
 

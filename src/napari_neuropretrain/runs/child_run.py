@@ -24,6 +24,7 @@ from napari_neuropretrain.runs.folder import (
     read_events,
     request_stop,
 )
+from napari_neuropretrain.runs.remedies import Pace, pace_of
 
 GRACE_S = 10.0
 
@@ -42,12 +43,15 @@ class Ending:
         What lies behind a bad end, if it is known.
     on_gpu
         Whether memory of a GPU was in use.
+    tried
+        See `remedies`.
     """
 
     state: str
     sentence: str
     cause: Cause = ""
     on_gpu: bool = False
+    tried: Pace = ()
 
 
 class ChildRun:
@@ -73,6 +77,7 @@ class ChildRun:
         self._offset = offset
         self._last: Event = {}
         self._memory: dict[str, Any] = {}
+        self._tried: Pace = ()
         self._kill_at: float | None = None
         self._killed = False
         self._code: int | None = None
@@ -106,6 +111,7 @@ class ChildRun:
                 self._last = event
             elif event["state"] == "heartbeat":
                 self._memory = event.get("values", {})
+            self._tried = pace_of(event) or self._tried
         if self._kill_at is not None and self.alive():
             # A job removes an old stop file when it starts: ask again.
             request_stop(self.folder)
@@ -136,11 +142,12 @@ class ChildRun:
             return Ending("stopped", "Stopped at once; what was finished is kept.")
         if state in FINAL_STATES:
             cause = self._last.get("values", {}).get("cause", "")
-            return Ending(str(state), message, cause, "gpu_mib" in self._memory)
+            on_gpu = "gpu_mib" in self._memory
+            return Ending(str(state), message, cause, on_gpu, self._tried)
         said = explain_exit(self._code or None, self._memory)
         words = f"{said}\n{tail(self.folder / CONSOLE)}".strip()
         cause = cause_of_exit(self._code or None, self._memory)
-        return Ending("lost", words, cause, "gpu_mib" in self._memory)
+        return Ending("lost", words, cause, "gpu_mib" in self._memory, self._tried)
 
 
 def kill_tree(process: psutil.Process) -> None:

@@ -22,6 +22,7 @@ from napari_neuropretrain.runs.folder import (
     read_events,
 )
 from napari_neuropretrain.runs.process import started_alive
+from napari_neuropretrain.runs.remedies import Pace, Remedy, pace_of, remedies
 
 LIVE_STATES = ("queued", "running", "paused", "stopping")
 TRAININGS = ("finetune", "pretrain")
@@ -58,6 +59,8 @@ class RunRecord:
         Where relative paths of its settings begin.
     memory
         Values of the latest ``heartbeat``, in MiB.
+    tried
+        See `remedies`.
     results
         Path of each result by its kind.
     curves
@@ -79,6 +82,7 @@ class RunRecord:
     device: str = ""
     place: str = ""
     memory: dict[str, Any] = field(default_factory=dict)
+    tried: Pace = ()
     results: dict[str, str] = field(default_factory=dict)
     curves: Curves = field(default_factory=Curves)
     log: tuple[str, ...] = ()
@@ -102,6 +106,10 @@ class RunRecord:
             If they cannot be read, or the job is not known.
         """
         return JOBS[self.job].options.from_file(self.folder / CONFIG)
+
+    def remedies(self, config: Config) -> list[Remedy]:
+        """Return what may help after a failure with these settings."""
+        return remedies(config, self.cause, "gpu_mib" in self.memory, self.tried)
 
     def say_memory(self) -> str:
         """Return memory now and at its peak, in words."""
@@ -140,6 +148,7 @@ class RunReader:
         self._memory: dict[str, Any] = {}
         self._results: dict[str, str] = {}
         self._time, self._waits = 0.0, "running"
+        self._tried: Pace = ()
 
     def look(self) -> RunRecord:
         """Return the run; the same object where nothing has changed."""
@@ -167,6 +176,7 @@ class RunReader:
             self._last = event
         if state != "heartbeat":
             self._waits = state if state in _WAITS else "running"
+        self._tried = pace_of(event) or self._tried
         self._time = float(event.get("time", self._time))
         if line := self._account.take(event):
             self._log = [*self._log[-_LOG_LINES:], line]
@@ -203,6 +213,7 @@ class RunReader:
             device=str(values.get("device", "")),
             place=str(values.get("cwd", "")),
             memory=dict(self._memory),
+            tried=self._tried,
             results=results,
             curves=account.curves.copy(),
             log=tuple(self._log),

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.runs.failures import Cause
 
+Pace: TypeAlias = tuple[int, int] | tuple[()]
+"""Volumes per step and steps per update; empty: as in the settings."""
+
 _LEAST_BATCH = 2
 _LEAST_MEMORY_GIB = 1.0
+
+
+def pace_of(event: Mapping[str, Any]) -> Pace:
+    """Return the smaller batch that an event tells of; empty if it does not.
+
+    Examples
+    --------
+    >>> values = {"batch_size": 4, "accumulate": 2}
+    >>> pace_of({"state": "warning", "values": values}), pace_of({"state": "step"})
+    ((4, 2), ())
+    """
+    values = event.get("values", {})
+    if event["state"] == "warning" and {"batch_size", "accumulate"} <= values.keys():
+        return int(values["batch_size"]), int(values["accumulate"])
+    return ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +50,9 @@ class Remedy:
     config: Config
 
 
-def remedies(config: Config, cause: Cause, on_gpu: bool = False) -> list[Remedy]:
+def remedies(
+    config: Config, cause: Cause, on_gpu: bool = False, tried: Pace = ()
+) -> list[Remedy]:
     """Return what may help, the best first; nothing where nothing is known to.
 
     Parameters
@@ -43,6 +63,8 @@ def remedies(config: Config, cause: Cause, on_gpu: bool = False) -> list[Remedy]
         What lies behind the failure.
     on_gpu
         Whether it was on a GPU, where the settings say ``auto``.
+    tried
+        Batch size and accumulation that the training came down to by itself.
 
     Examples
     --------
@@ -56,6 +78,8 @@ def remedies(config: Config, cause: Cause, on_gpu: bool = False) -> list[Remedy]
     ['Resume']
     """
     if cause == "memory":
+        if tried and hasattr(config, "accumulate"):
+            config = config.replace(batch_size=tried[0], accumulate=tried[1])
         found = [remedy(config) for remedy in _FOR_MEMORY]
         found += [_on_cpu(config, on_gpu)]
         return [one for one in found if one is not None]

@@ -184,7 +184,7 @@ class JobWidget(QWidget):
         self._set_running(False)
         self.panel.rest()
         if (config := self._ran) is not None:
-            found = remedies(config, ending.cause, ending.on_gpu)
+            found = remedies(config, ending.cause, ending.on_gpu, ending.tried)
             self.panel.remedies.offer(found)
         words = {"finished": "Done", "failed": "Failed", "lost": "Lost"}
         state = words.get(ending.state, "Stopped")

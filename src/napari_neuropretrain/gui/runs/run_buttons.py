@@ -10,7 +10,7 @@ from napari_neuropretrain.gui.runs.remedy_row import RemedyRow
 from napari_neuropretrain.gui.runs.run_actions import FORMS, report_of
 from napari_neuropretrain.runs.control import settings_for
 from napari_neuropretrain.runs.record import RunRecord
-from napari_neuropretrain.runs.remedies import Remedy, remedies
+from napari_neuropretrain.runs.remedies import Remedy
 
 
 class RunButtons(QWidget):
@@ -74,7 +74,7 @@ def _remedies(record: RunRecord) -> list[Remedy]:
         config = settings_for(record)
     except (ConfigError, OSError, KeyError):
         return []
-    return remedies(config, record.cause, "gpu_mib" in record.memory)
+    return record.remedies(config)
 
 
 def _button(text: str, tip: str) -> QPushButton:
