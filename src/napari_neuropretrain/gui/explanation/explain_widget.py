@@ -29,16 +29,16 @@ class ExplainWidget(JobWidget):
         super().__init__("explain", "Explain", napari_viewer, command)
         self._napari = napari_viewer
         self.controls = ViewControls(napari_viewer)
-        self.live = LiveMap(napari_viewer, self)
+        self.live_map = LiveMap(napari_viewer, self)
         self.open_button = wide_button(
             "Explanation…", self.open_panel, "Ranges, clusters, checks, cine and files."
         )
         self.planes_button = wide_button(
             "Three planes…", self.open_planes, "Linked slices with a crosshair."
         )
-        self.begun.connect(self.live.begin)
+        self.begun.connect(self.live_map.begin)
         self.reported.connect(self._preview)
-        self.live.refined.connect(self.controls.refresh)
+        self.live_map.refined.connect(self.controls.refresh)
         self.shown.connect(self._take_over)
         self.bottom.insertWidget(2, self.controls)
         self.bottom.insertLayout(3, button_row(self.open_button, self.planes_button))
@@ -59,13 +59,13 @@ class ExplainWidget(JobWidget):
 
     def _preview(self, values: dict[str, Any]) -> None:
         if "preview" in values:
-            self.live.take(values)
+            self.live_map.take(values)
 
     def _take_over(self, shown: Shown) -> None:
         """Show the map of the whole run in place of the one so far."""
         made = [one for one in shown.layers if OCCLUSION_KEY in one[1]["metadata"]]
         if made:
-            self.live.end()
+            self.live_map.end()
             name = made[-1][1]["name"]
             if name in self._napari.layers:
                 self._napari.layers.selection.active = self._napari.layers[name]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari.layers import Layer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -59,7 +59,7 @@ class Parts:
             ("Cine", self.cine),
             ("Export", self.export),
         ):
-            self.tabs.addTab(_scrolled(part), name)
+            self.tabs.addTab(_Column(part), name)
         self._lay_out(panel)
 
     def list_maps(self, maps: Sequence[Layer], shown: Layer | None) -> None:
@@ -115,8 +115,29 @@ class Parts:
         column.addWidget(self.tabs, 1)
         outer = QVBoxLayout(panel)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(_scrolled(inner))
-        panel.setMinimumWidth(340)
+        outer.addWidget(_Column(inner))
+
+
+class _Column(QScrollArea):
+    """Scrolls up and down only, and so is as wide as its contents need."""
+
+    def __init__(self, inner: QWidget) -> None:
+        super().__init__()
+        self.setWidget(inner)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the contents and the bar."""
+        inner, bar = self.widget(), self.verticalScrollBar()
+        wide = 0 if inner is None else inner.minimumSizeHint().width()
+        wide += 0 if bar is None else bar.sizeHint().width()
+        return QSize(wide, super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        """Return a size that shows most."""
+        return QSize(max(380, self.minimumSizeHint().width()), 760)
 
 
 def _choice() -> QComboBox:
@@ -127,15 +148,6 @@ def _choice() -> QComboBox:
     choice.setMinimumContentsLength(8)
     choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return choice
-
-
-def _scrolled(part: QWidget) -> QScrollArea:
-    scroll = QScrollArea()
-    scroll.setWidget(part)
-    scroll.setWidgetResizable(True)
-    scroll.setFrameShape(QFrame.Shape.NoFrame)
-    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    return scroll
 
 
 def _nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.gui.explanation import export_panel, exports
 from napari_neuropretrain.gui.explanation.clusters import (
     Cluster,
@@ -22,15 +20,9 @@ from napari_neuropretrain.gui.explanation.clusters import (
     voxels_as_shown,
 )
 from napari_neuropretrain.gui.explanation.explanation_layout import Parts
-from napari_neuropretrain.gui.explanation.loading import (
-    maps_of_folder,
-    over_scan,
-    regions_layer,
-)
-from napari_neuropretrain.gui.explanation.map_files import MapFiles, files_of
+from napari_neuropretrain.gui.explanation.map_switch import MapSwitch
 from napari_neuropretrain.gui.explanation.places import (
     OWN,
-    REGIONS_KEY,
     TEMPLATE,
     explanation_of,
     number,
@@ -45,7 +37,6 @@ from napari_neuropretrain.gui.explanation.viewer_link import ViewerLink
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import (
     OCCLUSION_KEY,
-    LayerData,
     look_of,
     occlusion_layers,
     set_look,
@@ -57,7 +48,6 @@ if TYPE_CHECKING:
 
 _PAUSE_MS = 300
 """Clusters are looked for when the threshold rests so long."""
-_RANDOM = "_desc-randomised_map"
 
 
 class ExplanationWidget(QWidget):
@@ -67,9 +57,7 @@ class ExplanationWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._shown: Image | None = None
-        self._files, self._files_of = MapFiles(), ""
-        self._main: Path | None = None
-        self._wanted: tuple[Path, Path | None] = Path(), None
+        self.switch = MapSwitch(napari_viewer, self)
         self._listed: tuple[object, ...] = ()
         self._search = 0
         self.parts = Parts(self, napari_viewer)
@@ -100,52 +88,31 @@ class ExplanationWidget(QWidget):
         if layer is None:
             parts.clusters.show_clusters([], "")
             parts.trust.show_trust({})
-            self._listed, self._files_of = (), ""
+            self._listed = ()
             return
         self._keep_symmetric(layer)
         parts.look.show_look(look_of(layer), float(layer.metadata[OCCLUSION_KEY]))
         parts.look.bar.show_map(layer, unit_of(layer))
         parts.trust.show_trust(explanation_of(layer))
-        self._look_for_files(layer)
-        self._offer_files(layer)
+        self.switch.look_beside()
+        self._offer_files()
         self._read_out()
         self._find_later(layer)
-
-    def open_regions(self, given: str | Path) -> None:
-        """Name regions by a label image in template space, or by an atlas."""
-        self._load(regions_layer, given, then=self._add_regions)
-
-    def open_folder(self, folder: Path) -> None:
-        """Add the maps of a folder that overlap with the one shown."""
-        known = [
-            Path(str(one.metadata["path"]))
-            for one in occlusion_layers(self._viewer)
-            if one.metadata.get("path")
-        ]
-        self._load(maps_of_folder, folder, self._path(), known, then=self._add_maps)
-
-    def show_space(self, space: str) -> None:
-        """Show the map in `TEMPLATE` or `OWN` space, over its scan."""
-        files = self._files
-        path = files.template if space == TEMPLATE else files.own
-        scan = files.template_t1 if space == TEMPLATE else files.own_t1
-        if path is not None and self._shown is not None:
-            self._show_file(path, scan)
 
     def export(self, kind: str, path: Path) -> None:
         """Write the map as ``nifti``, ``panel`` or ``page``."""
         layer = self._shown
         if layer is None:
             return
-        parts, work = self.parts, self._load
+        parts, work, files = self.parts, self.switch.work, self.switch.files
         parts.export.said.setText(f"Writing '{path.name}'…")
         radiological = view.is_radiological(self._viewer)
         if kind == export_panel.NIFTI:
             clipped = parts.export.clipped.isChecked()
             work(exports.save_nifti, layer, path, clipped, then=self._written)
             return
-        if kind == export_panel.PAGE and self._files.report is not None:
-            work(exports.copy_page, self._files.report, path, then=self._written)
+        if kind == export_panel.PAGE and files.report is not None:
+            work(exports.copy_page, files.report, path, then=self._written)
             return
         maps = parts.cine.maps if parts.export.every_map else [layer]
         place = tuple(self._viewer.dims.point)[-3:]
@@ -165,6 +132,8 @@ class ExplanationWidget(QWidget):
     def say(self, text: str, wrong: bool = False) -> None:
         """Show a sentence, or none."""
         self.parts.say(text, wrong)
+        if wrong:
+            self.parts.export.said.setText("")
 
     def _connect(self) -> None:
         parts = self.parts
@@ -175,9 +144,11 @@ class ExplanationWidget(QWidget):
         parts.clusters.chosen.connect(self.go_to)
         parts.clusters.least_changed.connect(self._find)
         parts.clusters.save_asked.connect(self._ask_table)
-        parts.trust.random_asked.connect(self._show_random)
+        parts.trust.random_asked.connect(self.switch.show_random)
         parts.cine.folder_asked.connect(self._ask_folder)
         parts.export.asked.connect(self._ask_export)
+        self.switch.found.connect(self._offer_files)
+        self.switch.said.connect(self.say)
 
     def _later(self) -> None:
         self._soon.start(0)  # once for all that changes now
@@ -189,7 +160,7 @@ class ExplanationWidget(QWidget):
             self._viewer.layers.selection.active = maps[row]
 
     def _choose_space(self, row: int) -> None:
-        self.show_space((TEMPLATE, OWN)[row])
+        self.switch.show_space((TEMPLATE, OWN)[row])
 
     def _set_look(self, look: OverlayLook) -> None:
         if self._shown is not None:
@@ -251,132 +222,20 @@ class ExplanationWidget(QWidget):
         beyond = f"±{number(look_of(layer).threshold).lstrip('+')} {unit_of(layer)}"
         self.parts.clusters.show_clusters(named, beyond.strip())
 
-    def _look_for_files(self, layer: Image) -> None:
-        """Find what lies beside a map, once for each."""
-        path = str(layer.metadata.get("path") or "")
-        if path == self._files_of:
+    def _offer_files(self) -> None:
+        """Offer what lies beside the map."""
+        if self._shown is None:
             return
-        self._files, self._files_of = MapFiles(), path
-        if path:
-            self._load(_files_of, Path(path), then=self._take_files)
-
-    def _take_files(self, found: tuple[Path, MapFiles]) -> None:
-        path, files = found
-        if str(path) != self._files_of or self._shown is None:
-            return
-        self._files = files
-        self._offer_files(self._shown)
-        named = {str(one.metadata.get("path")) for one in region_layers(self._viewer)}
-        if files.regions is not None and str(files.regions) not in named:
-            self.open_regions(files.regions)
-
-    def _offer_files(self, layer: Image) -> None:
-        files, space = self._files, space_of(layer)
-        known = {TEMPLATE: files.template is not None, OWN: files.own is not None}
-        known |= {space: True} if space else {}
-        self.parts.offer_spaces(known[TEMPLATE], known[OWN], space)
-        random = _RANDOM in str(layer.metadata.get("path") or "")
-        self.parts.trust.offer_random(files.randomised is not None, random)
-
-    def _show_random(self, wanted: bool) -> None:
-        """Show the randomised network's map as the map is drawn, or the map again."""
-        files = self._files
-        if wanted and files.randomised is not None:
-            self._main = files.template
-            self._show_file(files.randomised, files.template_t1)
-        elif not wanted and self._main is not None:
-            self._show_file(self._main, files.template_t1)
-
-    def _show_file(self, path: Path, scan: Path | None) -> None:
-        """Show a map over its scan, drawn as the one until now."""
-        self._wanted = path, scan
-        if self._present(path) is None:
-            below = None if scan is None or self._present(scan) else scan
-            self._load(over_scan, path, below, then=self._add_over)
-        else:
-            self._bring(path, scan)
-
-    def _add_over(self, found: list[LayerData]) -> None:
-        before, point = self._shown, tuple(self._viewer.dims.point)
-        view.add_layers(self._viewer, found)
-        path, scan = self._wanted
-        self._bring(path, scan)
-        chosen = self._present(path)
-        if before is not None and space_of(before) == space_of(chosen):
-            self._viewer.dims.point = point
-
-    def _bring(self, path: Path, scan: Path | None) -> None:
-        """Show these two, and no other image."""
-        chosen, before = self._present(path), self._shown
-        if not isinstance(chosen, Image):
-            return
-        if before is not None and unit_of(before) == unit_of(chosen):
-            set_look(chosen, look_of(before))
-        shown = [chosen, None if scan is None else self._present(scan)]
-        for layer in self._viewer.layers:
-            if layer in shown:
-                layer.visible = True
-            elif isinstance(layer, Image):
-                layer.visible = False
-        moved = before is None or space_of(before) != space_of(chosen)
-        self._viewer.layers.selection.active = chosen
-        if moved:
-            view.look_at(self._viewer, chosen)
-            self._viewer.reset_view(layers=[chosen], reset_camera_angle=False)
-        self.say("")
-
-    def _present(self, path: Path) -> Any:
-        """Return the layer that was read from a file, if there is one."""
-        for layer in self._viewer.layers:
-            if layer.metadata.get("path") == str(path):
-                return layer
-        return None
-
-    def _path(self) -> Path | None:
-        path = None if self._shown is None else self._shown.metadata.get("path")
-        return Path(str(path)) if path else None
-
-    def _add_regions(self, found: LayerData) -> None:
-        chosen = self._viewer.layers.selection.active
-        data, keywords, _ = found
-        for layer in region_layers(self._viewer):
-            if REGIONS_KEY in layer.metadata:
-                self._viewer.layers.remove(layer)
-        self._viewer.add_labels(data, **keywords)
-        if chosen is not None:
-            self._viewer.layers.selection.active = chosen
-        self.say("")
+        files, space = self.switch.files, space_of(self._shown)
+        template = files.template is not None or space == TEMPLATE
+        own = files.own is not None or space == OWN
+        self.parts.offer_spaces(template, own, space)
+        known = files.randomised is not None
+        self.parts.trust.offer_random(known, self.switch.random_shown)
 
     def _say_regions(self) -> None:
         names = [one.name for one in region_layers(self._viewer)]
         self.parts.regions.setText(f"Regions: {names[-1] if names else 'none'}…")
-
-    def _add_maps(self, found: list[LayerData]) -> None:
-        layer, point = self._shown, tuple(self._viewer.dims.point)
-        added = view.add_layers(self._viewer, found)
-        if layer is None:
-            added[-1].visible = True
-            layer_shown: Any = added[-1]
-        else:
-            layer_shown = layer
-            self._viewer.dims.point = point
-        self._viewer.layers.selection.active = layer_shown
-        maps = sum(OCCLUSION_KEY in one.metadata for one in added)
-        self.say(f"{maps} map{'s' if maps > 1 else ''} added: press Play.")
-
-    def _load(
-        self, work: Callable[..., Any], *given: Any, then: Callable[..., None]
-    ) -> None:
-        """Work in the background; tell in the panel if it fails."""
-        worker = create_worker(work, *given, _ignore_errors=True)
-        worker.returned.connect(then)
-        worker.errored.connect(self._fail)
-        worker.start()
-
-    def _fail(self, error: Exception) -> None:
-        kind = "" if isinstance(error, NeuropretrainError) else type(error).__name__
-        self.parts.export.said.setText("")
-        self.say(f"{kind} {error}".strip(), wrong=True)
 
     def _written(self, path: Path) -> None:
         self.say("")
@@ -387,11 +246,11 @@ class ExplanationWidget(QWidget):
             self, "Label image in template space", "", "NIfTI (*.nii *.nii.gz)"
         )
         if chosen:
-            self.open_regions(Path(chosen))
+            self.switch.open_regions(Path(chosen))
 
     def _ask_folder(self) -> None:
         if chosen := QFileDialog.getExistingDirectory(self, "Folder with maps"):
-            self.open_folder(Path(chosen))
+            self.switch.open_folder(Path(chosen))
 
     def _ask_table(self) -> None:
         if path := self._ask_path("clusters", ".tsv"):
@@ -420,10 +279,6 @@ class ExplanationWidget(QWidget):
         if not chosen:
             return None
         return Path(chosen if chosen.endswith(suffix) else f"{chosen}{suffix}")
-
-
-def _files_of(path: Path) -> tuple[Path, MapFiles]:
-    return path, files_of(path)
 
 
 def _search(number: int, *given: Any) -> tuple[int, list[Cluster]]:

@@ -19,6 +19,8 @@ from napari_neuropretrain.gui.explanation.colour_bar import ColourBar
 from napari_neuropretrain.gui.scans.overlay import OverlayLook
 
 _STEPS = 1000
+_ARROWS = 44
+"""Width of the buttons of a number in napari's style, in pixels."""
 _DIGITS = 4
 """Significant digits of the largest value that can be set."""
 
@@ -66,11 +68,13 @@ class LookPanel(QWidget):
             field.setDecimals(decimals)
             field.setRange(0, 10 * largest)
             field.setSingleStep(largest / 50)
-        self.clip_low.setMaximum(largest)
-        self.clip_high.setMaximum(largest)
+        # A map may be drawn as a stronger one is.
+        self.clip_low.setMaximum(max(largest, look.threshold))
+        self.clip_high.setMaximum(max(largest, look.threshold, look.clip_above or 0))
         self.display_high.setMinimum(10.0**-decimals)
         self.clip_low.setValue(look.threshold)
-        self.clip_high.setValue(largest if look.clip_above is None else look.clip_above)
+        most = self.clip_high.maximum()
+        self.clip_high.setValue(most if look.clip_above is None else look.clip_above)
         self.display_low.setValue(look.first_color)
         self.display_high.setValue(look.display_high)
         self.linked.setChecked(look.display_low is None)
@@ -141,5 +145,6 @@ def _number() -> QDoubleSpinBox:
     field = QDoubleSpinBox()
     field.setKeyboardTracking(False)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    field.setMinimumWidth(60)
+    room = field.fontMetrics().horizontalAdvance("0.00000")
+    field.setMinimumWidth(room + _ARROWS)
     return field

@@ -30,6 +30,8 @@ class MapFiles:
         What these two lie on.
     randomised
         The map of the randomised network, on the template's grid.
+    main
+        The map that this one was made to check, if it is such a map.
     regions
         Label image in template space, or name of an atlas, that the job was given.
     report
@@ -41,6 +43,7 @@ class MapFiles:
     template_t1: Path | None = None
     own_t1: Path | None = None
     randomised: Path | None = None
+    main: Path | None = None
     regions: str | None = None
     report: Path | None = None
 
@@ -62,6 +65,7 @@ def files_of(path: Path) -> MapFiles:
         template_t1=_there(preproc),
         own_t1=_there(told.get("t1") or source),
         randomised=_there(random),
+        main=None if main else _first(path.with_name(f"{key}{_TEMPLATE}"), path),
         regions=_regions(path.parent),
         report=_there(path.with_name(_REPORT)),
     )
@@ -103,6 +107,12 @@ def title_of(path: Path) -> str:
     # A model file is called the same in each run; its folder is not.
     named = named.parent if named.suffix else named
     return f"{named.name} ({method})"
+
+
+def _first(begin: Path, path: Path) -> Path | None:
+    """Return the first map of a scan besides the randomised network's."""
+    others = sorted(begin.parent.glob(f"{begin.name}_desc-*_map.nii.gz"))
+    return next((one for one in others if one != path and _main(one)), None)
 
 
 def _there(path: Any) -> Path | None:
