@@ -71,6 +71,8 @@ class PredictWidget(JobWidget):
         self.scans.currentTextChanged.connect(self._show_scan)
         self.cards = PredictionCards()
         self._place_cards()
+        self.begun.connect(self._run_begins)
+        self.ended.connect(self._run_ended)
         self._propose()
 
     def predict_layer(self) -> None:
@@ -119,13 +121,11 @@ class PredictWidget(JobWidget):
         if bar is not None:
             bar.setValue(0)
 
-    def _run(self, follower: Any, config: Any) -> None:
+    def _run_begins(self) -> None:
         self._area.setVisible(False)
         self.panel.log.setVisible(True)
-        super()._run(follower, config)
 
-    def _end(self, ending: Ending) -> None:
-        super()._end(ending)
+    def _run_ended(self, ending: Ending) -> None:
         self.layer_button.setEnabled(True)
 
     def _layer_ready(self, path: Path) -> None:
