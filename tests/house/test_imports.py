@@ -65,7 +65,8 @@ ALLOWED = {
     | {"weights", "reporting", ""},
     "reporting": BASE | {"runs", ""},
     "cli": BASE | {"runs", "process_settings", ""},
-    "gui": BASE | {"runs", "data", "synthesis", "explanation", "reporting", "demo", ""},
+    "gui": BASE
+    | {"runs", "data", "synthesis", "explanation", "reporting", "demo", "weights", ""},
     "__main__": {"cli"},
     "__init__": set(),
 }

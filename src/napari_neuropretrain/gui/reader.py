@@ -1,4 +1,4 @@
-"""Read scans, brain masks and occlusion maps as napari layers."""
+"""Read scans, brain masks, occlusion maps, run folders and model files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from napari_neuropretrain.gui import opened
 
 if TYPE_CHECKING:
     from napari_neuropretrain.gui.scans.layers import LayerData
@@ -19,13 +21,16 @@ MAPS = (
     "_desc-gradcam_map",
     "_desc-attentionrollout_map",
 )
+_NOTE = "_explanation.json"
+NO_LAYERS: Any = [(None,)]
+"""What napari takes for a file that was read and has nothing to add."""
 BRAIN_MASK, PREPROC = "_desc-brain_mask", "_space-MNI152_desc-preproc_T1w"
 
 
 def get_reader(
     path: str | Sequence[str],
 ) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
-    """Return `read` if every path is a scan, a map, or a DICOM folder."""
+    """Return `read` if every path is a scan, a map, a DICOM or run folder, a model."""
     paths = [path] if isinstance(path, str) else list(path)
     return read if paths and all(_accepts(Path(one)) for one in paths) else None
 
@@ -33,21 +38,35 @@ def get_reader(
 def read(path: str | Sequence[str]) -> list[LayerData]:
     """Read one or more paths, and turn the brain upright in an empty viewer.
 
+    Run folders and model files open a panel, where the viewer has a window.
+
     Raises
     ------
     ImageError
         If one cannot be read.
+    CheckpointError
+        If a model file has no card beside it.
     """
     import napari
 
     from napari_neuropretrain.gui.scans.view import set_up_view
 
     paths = [path] if isinstance(path, str) else list(path)
-    layers = [layer for one in paths for layer in read_layers(Path(one))]
     viewer = napari.current_viewer()
-    if viewer is not None and not viewer.layers:
+    layers = [layer for one in paths for layer in _open(Path(one), viewer)]
+    if viewer is not None and layers and not viewer.layers:
         set_up_view(viewer)
-    return layers
+    return layers or NO_LAYERS
+
+
+def _open(path: Path, viewer: Any) -> list[LayerData]:
+    """Return the layers of a path; what has none is shown in a panel."""
+    if opened.is_run(path):
+        return opened.open_run(path, viewer)
+    if opened.is_model(path):
+        opened.open_model(path, viewer)
+        return []
+    return read_layers(path)
 
 
 def read_layers(path: Path) -> list[LayerData]:
@@ -63,7 +82,7 @@ def read_layers(path: Path) -> list[LayerData]:
     from napari_neuropretrain.gui.scans.overlay import symmetric_limit
 
     stem = stem_of(path)
-    if stem.endswith((*MAPS, BRAIN_MASK)):
+    if stem.endswith(BRAIN_MASK) or is_map(path):
         data, affine = read_map(path)
         details = {"path": str(path), **_stored(path), **_explanation(path)}
         if stem.endswith(BRAIN_MASK):
@@ -91,6 +110,15 @@ def read_layers(path: Path) -> list[LayerData]:
     return [(voxels, keywords | look, kind)]
 
 
+def is_map(path: Path) -> bool:
+    """Whether a file is a map of the explain job: by its name, or what lies beside it.
+
+    A map that was renamed is known by the ``_explanation.json`` of its participant.
+    """
+    stem = stem_of(path)
+    return stem.endswith(MAPS) or (stem.endswith("_map") and bool(_explanation(path)))
+
+
 def stem_of(path: Path) -> str:
     """Return the file name without its image suffix.
 
@@ -106,6 +134,8 @@ def stem_of(path: Path) -> str:
 
 
 def _accepts(path: Path) -> bool:
+    if opened.is_run(path) or opened.is_model(path):
+        return True
     if path.is_dir():
         from napari_neuropretrain.data.dicom import is_dicom_folder
 
@@ -159,12 +189,13 @@ def _stored(path: Path) -> dict[str, Any]:
 
 def _explanation(path: Path) -> dict[str, Any]:
     """Return what the explain job noted beside a map, if it did."""
-    key = path.name.partition("_space-")[0]
-    beside = path.with_name(f"{key}_explanation.json")
-    try:
-        return {"explanation": json.loads(beside.read_text(encoding="utf-8"))}
-    except (OSError, ValueError):
-        return {}
+    for beside in sorted(path.parent.glob(f"*{_NOTE}"), reverse=True):
+        if path.name.startswith(f"{beside.name.removesuffix(_NOTE)}_"):
+            try:
+                return {"explanation": json.loads(beside.read_text(encoding="utf-8"))}
+            except (OSError, ValueError):
+                return {}
+    return {}
 
 
 def _strongest_share(details: dict[str, Any], limit: float) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain.config.contract import PreprocessingContract, name_shape
-from napari_neuropretrain.weights.encoder_file import EncoderCard
 from napari_neuropretrain.weights.model_card import CohortSummary, ModelCard
+
+if TYPE_CHECKING:  # it loads torch, which the plugin does without
+    from napari_neuropretrain.weights.encoder_file import EncoderCard
 
 RESEARCH_USE = (
     "For research use only. Not a medical device: not for diagnosis, treatment or any "
