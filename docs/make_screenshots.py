@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import napari
@@ -24,8 +25,8 @@ from napari_neuropretrain.gui import widgets
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.review.review_widget import open_reviews
-from napari_neuropretrain.runs.child_run import Ending
 from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.runs.child_run import Ending
 
 WINDOW = (1400, 900)
 LONGEST_RUN_S = 900.0
@@ -132,6 +133,17 @@ def guide(demo: Path, scratch: Path, images: Path) -> None:
     viewer.close()
 
 
+def runs(demo: Path, scratch: Path, images: Path) -> None:
+    """Every run of the demo, with the curves of its training."""
+    viewer, widget = open_widget(partial(widgets.RunsWidget, folder=demo))
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while not widget.tree.topLevelItemCount() and time.monotonic() < deadline:
+        settle(0.1)
+    widget.tree.select(model(demo))
+    save(viewer, images / "runs.png")
+    viewer.close()
+
+
 def explain(demo: Path, scratch: Path, images: Path) -> None:
     """The occlusion map in three planes and in 3D."""
     viewer, widget = open_widget(widgets.ExplainWidget)
@@ -153,6 +165,7 @@ SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
     "predict": predict,
     "guide": guide,
     "explain": explain,
+    "runs": runs,
 }
 
 

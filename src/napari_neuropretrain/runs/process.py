@@ -31,7 +31,7 @@ from napari_neuropretrain.runs.folder import (
 
 SILENCE_S = 60.0
 """A run of another machine without a heartbeat for so long is lost."""
-NICENESS = 10
+NICENESS = 5
 """So that the viewer, and what else a person does, goes first."""
 
 
