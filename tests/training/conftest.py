@@ -47,6 +47,12 @@ def write_volume() -> Callable[..., Path]:
     return save_derivative
 
 
+@pytest.fixture(scope="module")
+def module_volume() -> Callable[..., Path]:
+    """The same, for fixtures of modules."""
+    return save_derivative
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

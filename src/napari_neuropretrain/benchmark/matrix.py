@@ -204,8 +204,6 @@ def _division(plan: BenchmarkPlan, output: Path, task: BenchmarkTask) -> dict[st
     found |= {"splits": split_file(plan, output, task.cohort)}
     if cohort.label:
         found["label"] = cohort.label
-    if cohort.splits == NOTHING:  # repeats were looked for when it was divided
-        found["find_repeats"] = False
     return found
 
 

@@ -55,6 +55,8 @@ class EvaluateConfig(Config):
     """Labels of the positive group, in tables that are not from a run."""
     seen: Literal["refuse", "leave_out", "allow"] = "refuse"
     """What to do with people of a cohort whom the model learned from."""
+    find_repeats: bool = True
+    """Compare the volumes, too: someone may be known under another name."""
     seed: Seed = 0
     """Seed of the samples and shuffles."""
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 4

@@ -186,6 +186,9 @@ class PretrainConfig(Config):
     """A split file whose test participants are left out; -, to use everyone."""
     fold: Annotated[int, Field(ge=0, le=1000)] = 0
     """Fold of the split file that is the test, from 1; 0 where it has no folds."""
+    find_repeats: bool = True
+    """Keep what is particular to each brain, so that nobody is tested who is known
+    under another name."""
     probe: Literal["linear", "knn", "none"] = "linear"
     """What reads labels from the features, to see whether it learns: ridge
     regression, or nearest neighbours; it changes nothing."""

@@ -121,8 +121,12 @@ def _alike(unit: NDArray[np.float32]) -> Iterator[tuple[int, int, float]]:
 
 def _typical(unit: NDArray[np.float32], who: int) -> tuple[float, float]:
     """Return centre and spread of the z of a scan with all others."""
-    others = np.delete(unit @ unit[who], who)
-    z = np.arctanh(np.clip(others, -0.9999, 0.9999))
+    return typical_z(np.delete(unit @ unit[who], who))
+
+
+def typical_z(correlations: NDArray[np.float32]) -> tuple[float, float]:
+    """Return centre and robust standard deviation of Fisher's z."""
+    z = np.arctanh(np.clip(correlations, -0.9999, 0.9999))
     low, centre, high = np.quantile(z, (0.1, 0.5, 0.9))
     # Of a normal distribution the middle four fifths are 2.563 SD wide. Wider than
     # quartiles: where two groups look alike, both are to be within.

@@ -50,6 +50,11 @@ class ModelSource:
     bias: AgeBias | None = None
     beside: bool = False
 
+    @property
+    def run(self) -> Path:
+        """Run folder that the model is in."""
+        return self.path.parents[2] if self.beside else self.path.parent
+
 
 def read_models(paths: Sequence[str], positive: Sequence[str]) -> list[ModelSource]:
     """Read models and give each a name of its own.

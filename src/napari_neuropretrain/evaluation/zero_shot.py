@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ from numpy.typing import NDArray
 from napari_neuropretrain.config.evaluation import EvaluateConfig
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.data.cells import cell_means
+from napari_neuropretrain.data.fingerprints import (
+    KnownBrain,
+    condense,
+    find_known,
+    names_of,
+)
 from napari_neuropretrain.data.participants import Cohort, Scan
 from napari_neuropretrain.data.regions import region_volumes
+from napari_neuropretrain.data.repeats import fingerprint
 from napari_neuropretrain.data.stratification import group_text, known_columns
 from napari_neuropretrain.errors import (
     CheckpointError,
@@ -28,6 +36,7 @@ from napari_neuropretrain.evaluation.predictions import Predictions
 from napari_neuropretrain.inference.outputs import predict_scans
 from napari_neuropretrain.inference.prepare import prepare_cohort, read_checked
 from napari_neuropretrain.progress import Failure, Progress, Report
+from napari_neuropretrain.training.known_brains import known_to
 from napari_neuropretrain.training.labelled_cohort import Labels, read_labels
 from napari_neuropretrain.weights.ancestry import cohorts_of, seen_among
 from napari_neuropretrain.weights.device import find_device
@@ -75,7 +84,7 @@ def predict_cohort(
             f"'{path}'. Give the model itself."
         )
     card = source.card
-    cohort, labels = _labelled_cohort(card, path, config, report)
+    cohort, labels = _labelled_cohort(source, card, path, config, report)
     message = f"Testing {source.name} on {len(cohort.scans)} scans of {path}"
     report(Progress("step", message))
     if source.beside:
@@ -103,7 +112,11 @@ def predict_cohort(
 
 
 def _labelled_cohort(
-    card: ModelCard, path: str, config: EvaluateConfig, report: Report
+    source: ModelSource,
+    card: ModelCard,
+    path: str,
+    config: EvaluateConfig,
+    report: Report,
 ) -> tuple[Cohort, Labels]:
     """Prepare a cohort for a model; scans without a label are left out."""
     # Models with other contracts need other volumes of the same scans.
@@ -114,7 +127,7 @@ def _labelled_cohort(
     labels = read_labels(cohort, task, config.label or card.label, report)
     kept = tuple(scan for scan in cohort.scans if scan.key in labels.values)
     labelled = Cohort(kept, cohort.root, cohort.kind, cohort.problems)
-    return _without_seen(labelled, card, config, report), labels
+    return _without_seen(labelled, source, card, config, report), labels
 
 
 def can_predict(source: ModelSource, regions: Path) -> bool:
@@ -191,30 +204,68 @@ def _name(path: str) -> str:
 
 
 def _without_seen(
-    cohort: Cohort, card: ModelCard, config: EvaluateConfig, report: Report
+    cohort: Cohort,
+    source: ModelSource,
+    card: ModelCard,
+    config: EvaluateConfig,
+    report: Report,
 ) -> Cohort:
     """Refuse, leave out or allow people whom the model or its weights know."""
     people = {scan.participant for scan in cohort.scans}
     seen = seen_among(people, cohorts_of(card))
-    if not seen:
+    listed = ", ".join(seen[:_SHOWN])
+    listed += f" and {len(seen) - _SHOWN} more" if len(seen) > _SHOWN else ""
+    others = [scan for scan in cohort.scans if scan.participant not in seen]
+    alike = _known_brains(others, source.run, card, config, report)
+    if alike:
+        listed = "; ".join(filter(None, (listed, names_of(alike))))
+    known = {*seen, *(one.scan.split("_")[0] for one in alike)}
+    if not known:
         return cohort
-    more = len(seen) - _SHOWN
-    listed = ", ".join(seen[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     message = (
-        f"The model, or the weights it started from, learned from {len(seen)} of "
+        f"The model, or the weights it started from, learned from {len(known)} of "
         f"{len(people)} participants of '{cohort.root}': {listed}."
     )
     if config.seen == "refuse":
         raise LeakageError(
             f"{message} A test on them says little about new people. Set seen: "
-            "leave_out to test on the others; or, if the same ids are other people, "
+            "leave_out to test on the others; or, if they are other people, "
             "seen: allow."
         )
     if config.seen == "allow":
         report(Progress("warning", f"{message} They are tested all the same."))
         return cohort
-    kept = tuple(scan for scan in cohort.scans if scan.participant not in seen)
+    kept = tuple(scan for scan in cohort.scans if scan.participant not in known)
     if not kept:
         raise CohortError(f"{message} Nobody is left to test on.")
     report(Progress("warning", f"{message} They are left out."))
     return Cohort(kept, cohort.root, cohort.kind, cohort.problems)
+
+
+def _known_brains(
+    scans: Sequence[Scan],
+    run: Path,
+    card: ModelCard,
+    config: EvaluateConfig,
+    report: Report,
+) -> tuple[KnownBrain, ...]:
+    """Return people whom the model knows under other names, by their volumes."""
+    known = known_to(str(run)) if config.find_repeats else None
+    if known is None:
+        return ()
+    brains: dict[str, NDArray[np.float32]] = {}
+    for index, scan in enumerate(scans):
+        if index % 100 == 0:
+            message = "Comparing volumes with those the model knows"
+            report(Progress("step", message, index, len(scans)))
+        brains |= _fingerprint(scan, card)
+    return find_known(known, condense(brains))
+
+
+def _fingerprint(scan: Scan, card: ModelCard) -> dict[str, NDArray[np.float32]]:
+    """Return the fingerprint of a scan by its key; nothing if it cannot be read."""
+    try:
+        image = read_checked(scan.path, card.contract).image
+    except (ImageError, CheckpointError):
+        return {}  # listed as a failure when it is to be predicted
+    return {scan.key: fingerprint(image, card.contract.spacing_mm)}

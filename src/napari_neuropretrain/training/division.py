@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.config.trainings import FinetuneConfig
@@ -24,6 +26,7 @@ from napari_neuropretrain.training.labelled_cohort import PARTS, check_parts, di
 from napari_neuropretrain.training.task import Task
 from napari_neuropretrain.training.volumes import Volumes, voxels_of
 
+Fingerprint: TypeAlias = NDArray[np.float32]
 _SHOWN = 10
 
 
@@ -84,22 +87,32 @@ def parts_of_people(path: Path, fold: int = 0) -> dict[str, Part]:
     return {f"sub-{name.removeprefix('sub-')}": part for name, part in people.items()}
 
 
-def repeated_people(volumes: Volumes, report: Report) -> tuple[tuple[str, str], ...]:
+def fingerprints_of(volumes: Volumes, report: Report) -> dict[str, Fingerprint]:
+    """Return what is particular to each brain, by scan key."""
+    spacing, found = volumes.contract.spacing_mm, {}
+    pairs = zip(volumes.scans, volumes.sources, strict=True)
+    for index, (scan, source) in enumerate(pairs):
+        if index % 100 == 0:
+            report(Progress("step", "Comparing volumes", index, len(volumes.scans)))
+        found[scan.key] = fingerprint(voxels_of(source), spacing)
+    return found
+
+
+def repeated_people(
+    scans: Sequence[Scan], brains: Mapping[str, Fingerprint], report: Report
+) -> tuple[tuple[str, str], ...]:
     """Return pairs of participants whose volumes show the same brain.
 
     Parameters
     ----------
-    volumes
-        Preprocessed scans, in memory or on disk.
+    scans
+        Of one cohort.
+    brains
+        As `fingerprints_of` returns them.
     report
         Hears a ``warning`` for each pair.
     """
-    scans, spacing = volumes.scans, volumes.contract.spacing_mm
-    found = []
-    for index, source in enumerate(volumes.sources):
-        if index % 100 == 0:
-            report(Progress("step", "Comparing volumes", index, len(scans)))
-        found.append(fingerprint(voxels_of(source), spacing))
+    found = [brains[scan.key] for scan in scans]
     repeats = find_repeats(found, [scan.participant for scan in scans])
     for one in repeats:
         report(Progress("warning", _sentence(one, scans)))

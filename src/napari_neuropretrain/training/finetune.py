@@ -29,6 +29,10 @@ from napari_neuropretrain.training.fit_settings import (
     Loaders,
     fit_settings,
 )
+from napari_neuropretrain.training.known_brains import (
+    refuse_known_brains,
+    remember_brains,
+)
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.memory import Pace
@@ -116,6 +120,7 @@ def _finetune(config: FinetuneConfig, processes: Processes, report: Report) -> O
     task: Task = config.task.entry.load()(config.task.options)
     study = processes.first(lambda: gather_study(config, task, report))
     check_leakage(study.volumes.scans, study.parts, config, report)
+    refuse_known_brains(study.brains, study.parts, config, report)
     settings |= {"scans and labels": study.digest()}
     pace = Pace(config.batch_size, config.accumulate)
     pace = processes.only_first(
@@ -123,6 +128,7 @@ def _finetune(config: FinetuneConfig, processes: Processes, report: Report) -> O
     )
     if processes.leads:
         write_splits(output / "splits.tsv", study.parts)
+        remember_brains(config, study.brains, study.parts)
     torch.manual_seed(config.seed)
     network = _network(config, task, study, report)
     fitting = fit_settings(config, pace, processes, precision)

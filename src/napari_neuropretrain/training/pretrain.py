@@ -33,6 +33,7 @@ from napari_neuropretrain.training.fit_settings import (
     Loaders,
     fit_settings,
 )
+from napari_neuropretrain.training.known_brains import brains_of, remember_brains
 from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.online_probe import make_probe
@@ -62,6 +63,7 @@ _FREE_TO_CHANGE = {
     "nodes",
     "checkpoint_minutes",
     "trackers",
+    "find_repeats",
     "overwrite",
     "probe",
     "probe_labels",
@@ -128,6 +130,7 @@ def _pretrain(config: PretrainConfig, processes: Processes, report: Report) -> O
     )
     if processes.leads:
         write_splits(Path(config.output) / "splits.tsv", cohort.parts)
+        remember_brains(config, brains_of(config, cohort, report), cohort.parts)
     torch.manual_seed(config.seed)
     backbone = _backbone(config, cohort)
     method = _method(config, backbone, cohort, report)

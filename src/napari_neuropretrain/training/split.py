@@ -14,7 +14,7 @@ from napari_neuropretrain.data.split_files import SPLITS, write_folds, write_spl
 from napari_neuropretrain.data.splits import fold_participants, split_participants
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.progress import Outcome, Progress, Report
-from napari_neuropretrain.training.division import repeated_people
+from napari_neuropretrain.training.division import fingerprints_of, repeated_people
 from napari_neuropretrain.training.volumes import load_volumes
 
 
@@ -76,7 +76,9 @@ def _same_people(
         )
         report(Progress("warning", message))
         return {}
-    return same_people(repeated_people(load_volumes(scans, report), report))
+    volumes = load_volumes(scans, report)
+    brains = fingerprints_of(volumes, report)
+    return same_people(repeated_people(volumes.scans, brains, report))
 
 
 def _summary(scans: Sequence[Scan], parts: Mapping[str, str | int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,7 +17,9 @@ from napari_neuropretrain.evaluation.metrics import roc_auc
 from napari_neuropretrain.progress import Failure, Report, silent
 from napari_neuropretrain.training.callbacks import Metric
 from napari_neuropretrain.training.division import (
+    Fingerprint,
     divide_by,
+    fingerprints_of,
     keep_together,
     repeated_people,
     shuffle_labels,
@@ -45,6 +47,9 @@ class Study:
         Fitted on the training labels.
     failures
         Scans that were left out.
+    brains
+        What is particular to each brain, by scan key; empty where repeats are not
+        looked for.
     """
 
     volumes: Volumes
@@ -52,6 +57,7 @@ class Study:
     parts: Mapping[str, Part]
     scale: Scale
     failures: tuple[Failure, ...]
+    brains: Mapping[str, Fingerprint] = field(default_factory=dict)
 
     def labels_of(self, part: Part) -> Tensor:
         """Return the labels (N,) of one part, in the order of `dataset`."""
@@ -99,7 +105,8 @@ def gather_study(config: FinetuneConfig, task: Task, report: Report) -> Study:
     first = divide_by(config, labelled, labels.values, task, report)
     volumes = load_volumes([scan for scan in labelled if scan.key in first], report)
     failures = (*cohort.problems, *labels.failures, *volumes.failures)
-    parts = _final_parts(config, volumes, labels.values, task, report)
+    brains = fingerprints_of(volumes, report) if config.find_repeats else {}
+    parts = _final_parts(config, volumes, labels.values, task, brains, report)
     volumes, parts = take_share(
         volumes, labels.values, parts, config.training_fraction, config.seed
     )
@@ -109,7 +116,7 @@ def gather_study(config: FinetuneConfig, task: Task, report: Report) -> Study:
         values = shuffle_labels(volumes.scans, values, parts, config.seed)
     train = [values[one.key] for one in volumes.scans if parts[one.key] == "train"]
     scale = task.fit_scale(torch.tensor(train))
-    return Study(volumes, values, parts, scale, failures)
+    return Study(volumes, values, parts, scale, failures, brains)
 
 
 def _final_parts(
@@ -117,13 +124,14 @@ def _final_parts(
     volumes: Volumes,
     labels: Mapping[str, float],
     task: Task,
+    brains: Mapping[str, Fingerprint],
     report: Report,
 ) -> dict[str, Part]:
     """Divide the scans that could be read; one person is in one part."""
     scans = volumes.scans
     if not config.find_repeats:
         return divide_by(config, scans, labels, task, silent)
-    pairs = repeated_people(volumes, report)
+    pairs = repeated_people(scans, brains, report)
     parts = divide_by(config, scans, labels, task, silent)
     same = keep_together(config, pairs, parts, report)
     return divide_by(config, scans, labels, task, silent, same) if same else parts
