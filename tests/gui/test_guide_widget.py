@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
+import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
@@ -26,6 +26,7 @@ from napari_neuropretrain.gui.guide.path_state import (
     shown_first,
 )
 from napari_neuropretrain.gui.guide.seen import Seen
+from napari_neuropretrain.gui.scans import layers
 
 FAKE = """
 import json, os, sys, time
@@ -201,5 +202,20 @@ def test_a_path_is_found_again_while_a_step_runs(qtbot, widget, tmp_path):
     assert other.run.running
     with qtbot.waitSignals([other.stepped, widget.stepped], timeout=30_000):
         other.cancel()
-    assert time.time() > 0
     assert other.states[0].state == "stopped"
+
+
+def test_layers_of_the_person_stay(qtbot, widget, monkeypatch):
+    head = np.ones((8, 8, 8), np.float32)
+    widget._viewer.add_image(head, name="mine")
+    shown = [layers.t1_layer(head, np.eye(4), "head")]
+    monkeypatch.setattr(
+        guide_widget, "look_at", lambda name, config: Seen([name], list(shown))
+    )
+    with qtbot.waitSignal(widget.showed, timeout=30_000):
+        press(qtbot, widget, widget.parts.next)
+    assert [layer.name for layer in widget._viewer.layers] == ["mine", "head"]
+    shown[:] = [layers.t1_layer(head, np.eye(4), "another")]
+    with qtbot.waitSignal(widget.showed, timeout=30_000):
+        widget.show_step(0)
+    assert [layer.name for layer in widget._viewer.layers] == ["mine", "another"]

@@ -31,6 +31,7 @@ from napari_neuropretrain.runs.child_run import Ending
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Layer
 
 FOLDER = "guided-path"
 
@@ -57,6 +58,7 @@ class GuideWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self.shown, self._loads = 0, 0
+        self._added: list[Layer] = []
         self.states: list[StepState] = []
         self.run = FollowedRun(command)
         self.run.updated.connect(self._take)
@@ -177,10 +179,11 @@ class GuideWidget(QWidget):
         if load != self._loads or self.run.running:
             return  # another step was chosen meanwhile
         if seen.layers:
-            view.remove_sides(self._viewer)
-            for layer in list(self._viewer.layers):
-                self._viewer.layers.remove(layer)
-            view.add_layers(self._viewer, seen.layers)
+            # What a person opened besides stays.
+            for layer in self._added:
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
+            self._added = view.add_layers(self._viewer, seen.layers)
         self.parts.show_seen(seen)
         if self.shown + 1 == len(STEPS):
             self.parts.say(END)
