@@ -221,7 +221,8 @@ def _check_finite(loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
         raise NeuropretrainError(
             f"The loss became {loss} in epoch {epoch + 1}. Lower "
-            "learning_rate (a tenth is a good try), or look for odd labels."
+            "learning_rate (a tenth is a good try), look for odd labels, or, where "
+            "precision is not float32, take float32."
         )
 
 

@@ -209,7 +209,8 @@ def _finish(module: LearningModule, keep: KeepState, pace: Pace) -> Fit:
     if not best.epoch:
         raise NeuropretrainError(
             "No epoch gave a finite validation loss. Lower learning_rate (a tenth is a "
-            "good try), or look for odd labels."
+            "good try), look for odd labels, or, where precision is not float32, "
+            "take float32."
         )
     module.cpu()
     module.plan.finish()
