@@ -16,7 +16,7 @@ from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.jobs import JOBS, ExplainConfig
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.volumes import read_volume, write_image
-from napari_neuropretrain.errors import Cancelled, CohortError, ConfigError
+from napari_neuropretrain.errors import Cancelled, ConfigError
 from napari_neuropretrain.explanation.explain import explain, predictor
 from napari_neuropretrain.explanation.occlusion import occlusion_map
 from napari_neuropretrain.preprocessing.derivatives import (
@@ -188,15 +188,6 @@ def test_a_scan_that_is_gone_leaves_the_map_on_the_template(tmp_path):
     (warning,) = [e.message for e in heard if e.state == "warning"]
     assert "template only" in warning
     assert "sub-01_T1w.nii.gz" in warning
-
-
-def test_one_scan_is_wanted(tmp_path):
-    config = make_config(tmp_path)
-    for name in ("a", "b"):
-        write_image(tmp_path / "two" / f"{name}.nii.gz", np.ones((4, 4, 4)), np.eye(4))
-    several = config.replace(input=tmp_path / "two")
-    with pytest.raises(CohortError, match=r"holds 2 scans .* one scan"):
-        explain(several, silent)
 
 
 def test_stopping_keeps_what_is_there(tmp_path):

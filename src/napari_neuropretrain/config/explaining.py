@@ -22,9 +22,15 @@ class ExplainConfig(Config):
     model: InputPath
     """A model file (.safetensors) or the run folder of a fine-tuning."""
     input: InputPath
-    """One raw or preprocessed scan."""
+    """A raw or preprocessed scan, or a cohort of them: a folder or a table."""
     output: OutputFolder
     """Folder for the maps."""
+    scans: Names = ()
+    """Participants or scans of the cohort, separated by commas; empty: all."""
+    group_by: str = ""
+    """Compare groups of the cohort by label, sex, site, age (decades) or any column."""
+    permutations: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """Shuffles for the tests of mean maps and differences; 0 for no tests."""
     method: Literal[
         "occlusion",
         "integrated_gradients",

@@ -1,11 +1,11 @@
-"""The job that shows what a trained model looked at in one scan."""
+"""The job that shows what a trained model looked at, in a scan or in a cohort."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,13 @@ from napari_neuropretrain.data.participants import Scan, read_cohort
 from napari_neuropretrain.data.volumes import write_image
 from napari_neuropretrain.errors import (
     Cancelled,
-    CohortError,
     ConfigError,
 )
 from napari_neuropretrain.explanation.adaptive import Refinement
 from napari_neuropretrain.explanation.attributions import attribution_map
 from napari_neuropretrain.explanation.baselines import hide_all
 from napari_neuropretrain.explanation.checking import Checked, run_checks
+from napari_neuropretrain.explanation.group import explain_cohort
 from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.occlusion import (
     Manner,
@@ -43,21 +43,42 @@ from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.model_card import ModelCard
 from napari_neuropretrain.weights.model_file import load_model
 
+Model: TypeAlias = tuple[nn.Module, ModelCard]
+
 
 def explain(config: ExplainConfig, report: Report) -> Outcome:
-    """Write the occlusion map of one scan, on the template and on the scan.
+    """Write the map of a scan, on the template and on the scan, or those of a cohort.
 
     Raises
     ------
     CohortError
-        If the input is not exactly one scan.
+        If the input holds no scan.
     NeuropretrainError
-        If the model or the scan cannot be used.
+        If the model, or the only scan, cannot be used.
     """
-    began = time.monotonic()
     torch.set_num_threads(config.threads)
-    scan, raw = _one_scan(config.input)
+    cohort = read_cohort(config.input)
     network, card = load_model(config.model)
+
+    def one(own: ExplainConfig, scan: Scan, heard: Report) -> Outcome:
+        raw = cohort.kind == "raw"
+        return _explain_scan(own, (network, card), scan, raw, heard)
+
+    if len(cohort.scans) == 1 and not config.scans and not config.group_by:
+        return one(config, cohort.scans[0], report)
+    return explain_cohort(config, card, cohort, one, report)
+
+
+def _explain_scan(
+    config: ExplainConfig,
+    model: Model,
+    scan: Scan,
+    raw: bool,
+    report: Report,
+) -> Outcome:
+    """Write the map of one scan."""
+    began = time.monotonic()
+    network, card = model
     made = config.output / "preprocessed"
     preprocessed, derivative = prepare_scan(
         scan.path, card.contract, made, report, config.threads
@@ -129,19 +150,6 @@ def predictor(
 
 def _as_it_is(logits: Tensor) -> Tensor:
     return logits
-
-
-def _one_scan(path: Path) -> tuple[Scan, bool]:
-    """Return the scan at `path`, and whether it is raw."""
-    cohort = read_cohort(path)
-    if len(cohort.scans) != 1:
-        some = ", ".join(scan.key for scan in cohort.scans[:3])
-        raise CohortError(
-            f"input: '{path}' holds {len(cohort.scans)} scans ({some}, ...), but one "
-            f"scan is explained at a time. Give one of them, for example "
-            f"'{cohort.scans[0].path}'."
-        )
-    return cohort.scans[0], cohort.kind == "raw"
 
 
 def _occlude(

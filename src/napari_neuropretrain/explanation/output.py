@@ -74,6 +74,7 @@ def write_explanation(
         lambda: report_explanation(subject, result.map, written), report
     )
     paths = written.paths | ({} if page is None else {"report": page})
+    paths |= {"preprocessed": subject.preprocessed}
     results = {name: str(path) for name, path in paths.items()}
     return Outcome(sentence(written.described), results=results)
 
