@@ -104,6 +104,32 @@ def test_mistakes_are_named(
         matrix_of(write_plan, tmp_path, **changes)
 
 
+def test_relative_paths_start_at_the_plan(
+    write_plan: WritePlan, tmp_path: Path
+) -> None:
+    for name in ("maps", "synthetic"):
+        (tmp_path / name).mkdir()
+    source = {"name": "label_maps", "path": "synthetic"}
+    changes: dict[str, Any] = {
+        "finetune": {"regions": "maps", "epochs": 2},
+        "evaluate": {"regions": "elsewhere"},
+        "initialisations": {"scratch": {}, "made": {"pretrain": {"source": source}}},
+    }
+    found = matrix_of(write_plan, tmp_path, **changes)
+    assert {one.config.regions for one in found.cells} == {tmp_path / "maps"}
+    options = found.pretrainings[0].config.source.options
+    assert options.path == tmp_path / "synthetic"  # type: ignore[attr-defined]
+    tests = [one for cell in found.cells for one in cell.zero_shot.values()]
+    # What is not there stays, and is an error of its own later.
+    assert {one.regions for one in tests} == {Path("elsewhere")}
+
+
+@pytest.mark.parametrize("name", ["toy.yaml", "ixi.yaml"])
+def test_plans_of_the_docs_can_be_expanded(name: str, tmp_path: Path) -> None:
+    found = expand(read_plan(resource_path("benchmarks") / name), tmp_path)
+    assert len(found.cells) == {"toy.yaml": 24, "ixi.yaml": 48}[name]
+
+
 def test_the_paper(tmp_path: Path) -> None:
     """Its plan asks for every number of its Tables 2, 3 and 4."""
     plan = read_plan(resource_path("benchmarks") / "paper.yaml")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_neuropretrain.benchmark.cells import Cell, Matrix, Pretraining, Setting
-from napari_neuropretrain.config.base import read_yaml
+from napari_neuropretrain.config.base import Config, read_yaml
 from napari_neuropretrain.config.benchmarking import (
     BenchmarkInitialisation,
     BenchmarkPlan,
@@ -40,18 +40,46 @@ def read_plan(path: Path) -> BenchmarkPlan:
         for name, one in plan.cohorts.items()
     }
     starts = {
-        name: one.replace(weights=str(folder / one.weights))
-        if one.weights and (folder / one.weights).exists()
-        else one
+        name: _settings_under(folder, one.replace(weights=_there(folder, one.weights)))
         for name, one in plan.initialisations.items()
     }
-    return plan.model_copy(
+    networks = plan.backbones.items()
+    found = plan.model_copy(
         update={
             "cohorts": cohorts,
             "initialisations": starts,
+            "tasks": {
+                name: _settings_under(folder, one) for name, one in plan.tasks.items()
+            },
+            "backbones": {name: _settings_under(folder, one) for name, one in networks},
             "published": _under(folder, plan.published),
         }
     )
+    return _settings_under(folder, found)
+
+
+def _there(folder: Path, given: str) -> str:
+    """Return a path under a folder, if something is there; else what was given."""
+    return str(folder / given) if given and (folder / given).exists() else given
+
+
+_Holder = TypeVar("_Holder", bound=Config)
+
+
+def _settings_under(folder: Path, holder: _Holder) -> _Holder:
+    """Let relative paths in the settings of jobs start at a folder, too."""
+    changes: dict[str, Any] = {}
+    for field in ("finetune", "pretrain", "evaluate"):
+        settings = dict(getattr(holder, field, {}))
+        if isinstance(settings.get("regions"), str):
+            settings["regions"] = _there(folder, settings["regions"])
+        source = settings.get("source")
+        if isinstance(source, Mapping) and isinstance(source.get("path"), str):
+            path = _there(folder, source["path"])
+            settings["source"] = {**source, "path": path}
+        if settings:
+            changes[field] = settings
+    return holder.model_copy(update=changes)
 
 
 def _under(folder: Path, path: Path) -> Path:
