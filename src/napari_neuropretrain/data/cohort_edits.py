@@ -16,10 +16,10 @@ from napari_neuropretrain.data.tables import (
     MISSING_VALUES,
     PARTICIPANT_COLUMNS,
     PATH_COLUMNS,
+    YES,
     Row,
     delimiter_of,
     find_column,
-    is_excluded,
 )
 from napari_neuropretrain.errors import CohortError
 
@@ -39,6 +39,8 @@ class CohortEdits:
     def __init__(self, overview: Overview) -> None:
         self.overview = overview
         self._columns = list(overview.columns)
+        # Asked for thousands of times, in any letter case.
+        self._names = {name.lower(): name for name in reversed(overview.columns)}
         self._lines: list[Row] = [dict(line) for line in overview.lines]
         self._line_of = {one.number: one.line for one in overview.members}
         self._text_read = overview.text
@@ -62,12 +64,11 @@ class CohortEdits:
 
     def value(self, number: int, column: str) -> str:
         """Return a member's value of a column, in any letter case; empty if none."""
-        member = self.members[number]
-        if name := find_column(member.elsewhere, (column.lower(),)):
-            return member.elsewhere[name]
-        line = self._line(number)
-        name = find_column(line, (column.lower(),))
-        return line[name] if name else ""
+        elsewhere = self.overview.members[number].elsewhere
+        if elsewhere and (name := find_column(elsewhere, (column.lower(),))):
+            return elsewhere[name]
+        found = self._names.get(column.lower())
+        return self._line(number).get(found, "") if found else ""
 
     def row(self, number: int) -> Mapping[str, str]:
         """Return all values of a member, by column."""
@@ -75,7 +76,8 @@ class CohortEdits:
 
     def excluded(self, number: int) -> bool:
         """Whether the table leaves a member out."""
-        return is_excluded(self._line(number))
+        name = self._names.get(EXCLUDE_COLUMN)
+        return name is not None and self._line(number).get(name, "").lower() in YES
 
     def is_fixed(self, number: int, column: str) -> bool:
         """Whether a value comes from another file than the table."""
@@ -191,10 +193,10 @@ class CohortEdits:
 
     def _column(self, column: str) -> str:
         """Return the table's own name of a column, which is added if it lacks it."""
-        name = find_column(self._columns, (column.lower(),))
-        if name is None:
-            self._columns.append(name := column)
-        return name
+        if column.lower() not in self._names:
+            self._columns.append(column)
+            self._names[column.lower()] = column
+        return self._names[column.lower()]
 
     def _add_line(self, number: int) -> None:
         """Give a scan without a line one, that names its participant and session."""

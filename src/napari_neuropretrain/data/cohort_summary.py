@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_neuropretrain.data.cohort_filter import number_of
+from napari_neuropretrain.data.labels import MAX_AGE_YEARS
 from napari_neuropretrain.data.tables import MISSING_VALUES
 
 UNKNOWN = "not known"
@@ -51,7 +52,7 @@ def balance(values: Iterable[str], by: Iterable[str]) -> dict[str, Counter[str]]
 def age_histogram(ages: Iterable[str], groups: Iterable[str]) -> Histogram:
     """Count ages in bins of 5, 10 or 20 years, at most 12 of them, by group.
 
-    Ages that are no number are left out.
+    What is no age of a person is left out.
 
     Examples
     --------
@@ -62,13 +63,12 @@ def age_histogram(ages: Iterable[str], groups: Iterable[str]) -> Histogram:
     known = [
         (number, _named(group))
         for age, group in zip(ages, groups, strict=True)
-        if (number := number_of(age)) is not None
+        if (number := number_of(age)) is not None and 0 <= number <= MAX_AGE_YEARS
     ]
     if not known:
         return Histogram((), {})
     low, high = min(known)[0], max(known)[0]
-    width = next((w for w in _AGE_BINS if high - low < 12 * w), None)
-    width = width or max(20, -(-int(high - low) // 200) * 20)
+    width = next(w for w in _AGE_BINS if high - low < 12 * w)
     first, last = int(low // width), int(high // width)
     counts = {group: [0] * (last - first + 1) for _, group in known}
     for number, group in known:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from napari_neuropretrain.config.catalog import TASKS
 from napari_neuropretrain.config.options.tasks import BinaryTaskOptions, SexOptions
-from napari_neuropretrain.data.cohort import bids_label
 from napari_neuropretrain.data.cohort_edits import CohortEdits
 from napari_neuropretrain.data.cohort_filter import number_of
 from napari_neuropretrain.data.cohort_overview import Member
@@ -19,7 +18,6 @@ from napari_neuropretrain.data.tables import (
     PARTICIPANT_COLUMNS,
     find_column,
 )
-from napari_neuropretrain.errors import CohortError
 
 _RARE, _MANY = 1, 20
 
@@ -44,6 +42,7 @@ def table_problems(cohort: CohortEdits, label: str = "") -> Iterator[Problem]:
 
 def _id_problems(cohort: CohortEdits, used: Sequence[Member]) -> Iterator[Problem]:
     """Find ids that are missing, there twice, or the same as BIDS names."""
+    column = find_column(cohort.columns, PARTICIPANT_COLUMNS)
     lines: dict[str, dict[int, int]] = {}
     texts: dict[str, dict[str, int]] = {}
     for one in used:
@@ -53,7 +52,6 @@ def _id_problems(cohort: CohortEdits, used: Sequence[Member]) -> Iterator[Proble
             yield Problem("error", "participant id", text, advice, (one.number,))
         elif one.line is not None:
             lines.setdefault(one.key, {})[one.line] = one.number
-            column = find_column(cohort.row(one.number), PARTICIPANT_COLUMNS)
             written = cohort.value(one.number, column) if column else one.participant
             bare = written.removeprefix("sub-")
             texts.setdefault(one.participant, {})[bare] = one.number
@@ -201,10 +199,8 @@ def _plain(text: str) -> str:
 
 
 def _is_name(text: str) -> bool:
-    try:
-        return bool(text) and bids_label("sub", text) == text
-    except CohortError:
-        return False
+    """Whether an id is a BIDS name; one that could be made one is by now."""
+    return text.startswith("sub-") and text[4:].isalnum()
 
 
 def _names(cohort: CohortEdits, numbers: Sequence[int]) -> str:

@@ -1,0 +1,1 @@
+"""The cohort panel: who is in a study, and what is wrong."""

@@ -1,0 +1,388 @@
+"""The dock widget of a cohort: who is in it, what is wrong, and where to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from napari_neuropretrain.data.cohort_edits import CohortEdits
+from napari_neuropretrain.data.cohort_filter import parse_filter
+from napari_neuropretrain.data.cohort_overview import Overview
+from napari_neuropretrain.data.cohort_problems import find_problems
+from napari_neuropretrain.data.cohort_summary import (
+    age_histogram,
+    balance,
+    guess_label,
+)
+from napari_neuropretrain.data.division_problems import Division, read_division
+from napari_neuropretrain.data.problems import count
+from napari_neuropretrain.data.scan_headers import Header
+from napari_neuropretrain.errors import CohortError, ConfigError
+from napari_neuropretrain.gui.cohort.cohort_panel import CohortPanel
+from napari_neuropretrain.gui.cohort.loading import CohortLoader
+from napari_neuropretrain.gui.cohort.pictures import Pictures
+from napari_neuropretrain.gui.cohort.table_model import MADE, CohortModel
+from napari_neuropretrain.gui.cohort.where_to_go import fine_tune, make_split
+from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.gui.scans.layers import LayerData
+
+if TYPE_CHECKING:
+    import napari
+
+_PAUSE_MS = 250
+"""After a change, what is wrong is looked for when no other follows so soon."""
+_TABLES = "Tables (*.tsv *.csv)"
+
+
+class CohortWidget(QWidget):
+    """See, mend, filter and save a cohort, and go on with it.
+
+    Nothing of the scans is ever changed. Headers and pictures are read in the
+    background.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where scans are opened.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.loader = CohortLoader(self)
+        self.cohort: CohortEdits | None = None
+        self.division: Division | None = None
+        self.headers: dict[int, Header] = {}
+        self.brains: tuple[tuple[int, int], ...] = ()
+        self._splits: list[JobWidget] = []
+        self.pictures = Pictures(self)
+        self.model = CohortModel(self.pictures)
+        self.panel = CohortPanel(self.model)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_PAUSE_MS)
+        self._rest.timeout.connect(self.check)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.panel)
+        self._connect()
+        self.panel.say("Open a BIDS folder, a folder of images, or a table.", False)
+
+    def open(self, path: Path) -> None:
+        """Read a cohort in the background and show it."""
+        self.panel.say(f"Reading '{path}'…", False)
+        self.loader.open(path)
+
+    def check(self) -> None:
+        """Look for what is wrong, and count anew."""
+        if self.cohort is None:
+            return
+        label = self.panel.label.currentText()
+        known = (self.headers, self.division, self.brains)
+        problems = find_problems(self.cohort, label, *known)
+        self.panel.problems.show_problems(problems)
+        self.model.set_problems(problems)
+        number = len(problems)
+        self.panel.tabs.setTabText(0, f"Problems ({number})" if number else "Problems")
+        self._count()
+
+    def show_division(self, path: Path) -> None:
+        """Show who is in which part of a split file or run; say so if it is none."""
+        try:
+            self.division = read_division(path)
+        except (CohortError, OSError) as error:
+            self.panel.say(str(error))
+            return
+        if self.cohort is not None:
+            parts = {
+                one.number: self.division.part_of(one.participant)
+                for one in self.cohort.members
+            }
+            self.model.set_parts(parts)
+            self._filter()
+            self.panel.size_columns()
+        self.panel.by.setCurrentText("part")
+        self.panel.say(f"Parts of '{self.division.path}'.", False)
+        self.check()
+
+    def open_scan(self, number: int) -> None:
+        """Show the scan of a member in the viewer."""
+        path = self.cohort.members[number].path if self.cohort else None
+        if path is None:
+            self.panel.say("There is no scan of this line.")
+            return
+        self.loader.read_scan(path)
+
+    def exclude(self) -> None:
+        """Leave the selected members out, or take all of them in again."""
+        chosen = self.panel.selected()
+        if self.cohort is None or not chosen:
+            self.panel.say("Select the rows to exclude or include.", False)
+            return
+        wanted = not all(self.cohort.excluded(number) for number in chosen)
+        self._change(chosen, wanted)
+
+    def exclude_hidden(self) -> None:
+        """Leave out everyone whom the filter hides."""
+        if self.cohort is not None:
+            shown = set(self.model.shown)
+            self._change(
+                [m.number for m in self.cohort.members if m.number not in shown]
+            )
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        number = self.cohort.undo() if self.cohort is not None else None
+        if number is not None:
+            self._changed(number)
+            self.panel.select((number,))
+
+    def save(self) -> None:
+        """Write the table; say where the old one is kept, or why it cannot be."""
+        if self.cohort is None:
+            return
+        try:
+            backup = self.cohort.save()
+        except CohortError as error:
+            self.panel.say(str(error))
+            return
+        kept = f" The old one is '{backup.name}'." if backup else ""
+        self.panel.say(f"Saved '{self.cohort.overview.table}'.{kept}", False)
+        self._count()
+
+    def compare_brains(self) -> None:
+        """Look for one person under two names, in the background."""
+        if self.cohort is None:
+            return
+        if self.cohort.overview.kind != "preprocessed":
+            self.panel.say(
+                "These scans are raw: only aligned volumes can be compared. Preprocess "
+                "them, and open the derivatives folder."
+            )
+            return
+        self.panel.brains_button.setEnabled(False)
+        self.panel.say("Comparing the volumes…", False)
+        self.loader.compare(self.cohort)
+
+    def make_split(self) -> None:
+        """Open the job split with this cohort."""
+        if self._ready() and self.cohort is not None:
+            label = self.panel.label.currentText()
+            job = make_split(self._viewer, self.cohort.overview.root, label)
+            if job not in self._splits:
+                self._splits.append(job)
+                job.ended.connect(partial(self._take_split, job))
+
+    def fine_tune(self) -> None:
+        """Hand the cohort, its label and its division to the form Fine-tune."""
+        if self._ready() and self.cohort is not None:
+            label = self.panel.label.currentText()
+            division = self.division.path if self.division else None
+            fine_tune(self._viewer, self.cohort.overview.root, label, division)
+
+    def _connect(self) -> None:
+        panel = self.panel
+        for button, slot in (
+            (panel.folder_button, partial(self._ask, "folder")),
+            (panel.table_button, partial(self._ask, "file")),
+            (panel.reload_button, self._reload),
+            (panel.split_button, partial(self._ask_division, "file")),
+            (panel.run_split_button, partial(self._ask_division, "folder")),
+            (panel.exclude_button, self.exclude),
+            (panel.exclude_hidden_button, self.exclude_hidden),
+            (panel.undo_button, self.undo),
+            (panel.save_button, self.save),
+            (panel.brains_button, self.compare_brains),
+            (panel.new_split_button, self.make_split),
+            (panel.finetune_button, self.fine_tune),
+        ):
+            button.clicked.connect(partial(_call, slot))
+        loader = self.loader
+        loader.overview.connect(self._show)
+        loader.headers.connect(self._take_headers)
+        loader.brains.connect(self._take_brains)
+        loader.layers.connect(self._take_layers)
+        loader.failed.connect(panel.say)
+        panel.opened.connect(self.open_scan)
+        panel.filter.textChanged.connect(self._filter)
+        panel.label.currentTextChanged.connect(self._choose_label)
+        panel.by.currentTextChanged.connect(self._count)
+        self.model.edited.connect(self._changed)
+        self.model.refused.connect(panel.say)
+        panel.add_shortcut("Ctrl+Alt+F", panel.filter.setFocus)
+        panel.add_shortcut("Ctrl+Alt+X", self.exclude)
+        panel.add_shortcut("Ctrl+Alt+Z", self.undo)
+        panel.add_shortcut("Ctrl+Alt+S", self.save)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Let go of what is still being read."""
+        self.loader.leave()
+        self.pictures.forget()
+        super().closeEvent(event)
+
+    def _show(self, overview: Overview) -> None:
+        """Show a cohort that was read, and go on with its headers."""
+        self.cohort = CohortEdits(overview)
+        self.headers, self.brains, self.division = {}, (), None
+        self.pictures.forget()
+        columns = self.cohort.columns
+        values = {
+            name: [self.cohort.value(one.number, name) for one in overview.members]
+            for name in columns
+            if name.lower() in ("age", "sex")
+        }
+        self.model.set_parts({})
+        self.model.set_cohort(self.cohort, label := guess_label(columns, values))
+        _fill(self.panel.label, ["", *columns], label)
+        self.panel.filter.clear()
+        self.panel.size_columns()
+        self.panel.offer(True)
+        self.panel.place.setToolTip(str(overview.root))
+        self.panel.say("")
+        self.check()
+        self.loader.read_headers(overview.members)
+
+    def _take_headers(self, found: dict[int, Header], last: bool) -> None:
+        self.headers |= found
+        if last:
+            self.check()
+
+    def _take_brains(self, pairs: tuple[tuple[int, int], ...]) -> None:
+        self.brains = pairs
+        self.panel.brains_button.setEnabled(True)
+        found = count(len(pairs), "pair")
+        words = f"{found} of scans show the same brain." if pairs else "All differ."
+        self.panel.say(f"Compared the volumes. {words}", bool(pairs))
+        self.check()
+
+    def _take_layers(self, layers: list[LayerData]) -> None:
+        view.add_layers(self._viewer, layers)
+
+    def _take_split(self, job: JobWidget, ending: object) -> None:
+        output = job.form.values().get("output")
+        if getattr(ending, "state", "") == "finished" and output is not None:
+            self.show_division(Path(output))
+
+    def _change(self, numbers: Iterable[int], excluded: bool = True) -> None:
+        if self.cohort is not None:
+            numbers = list(numbers)
+            self.cohort.exclude(numbers, excluded)
+            self.model.refresh(range(len(self.cohort.members)))
+            self._rest.start()
+            self._count()
+
+    def _changed(self, number: int) -> None:
+        """Draw anew who shares a line, and look for what is wrong a little later."""
+        if self.cohort is not None:
+            self.model.refresh(self.cohort.sharing(number))
+            self._rest.start()
+            self._count()
+
+    def _filter(self, text: str = "") -> None:
+        """List whom the filter picks; say what is wrong with it."""
+        if self.cohort is None:
+            return
+        line = self.panel.filter.text()
+        try:
+            picks = parse_filter(line, (*self.cohort.columns, *MADE))
+        except ConfigError as error:
+            self.panel.say(str(error))
+            return
+        self.panel.say("")
+        everyone = [one.number for one in self.cohort.members]
+        shown = (
+            [n for n in everyone if picks(self.model.values(n))] if line else everyone
+        )
+        self.model.show_only(shown)
+        header = self.panel.table.horizontalHeader()
+        if header is not None and header.sortIndicatorSection() >= 0:
+            self.model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+        self._count()
+
+    def _choose_label(self, label: str) -> None:
+        if self.cohort is not None:
+            self.model.set_label(label)
+            self.panel.size_columns()
+            self.check()
+
+    def _count(self, text: str = "") -> None:
+        """Say how many there are, and draw the charts of those that are shown."""
+        if self.cohort is None:
+            return
+        everyone, shown = self.cohort.members, self.model.shown
+        out = sum(self.cohort.excluded(one.number) for one in everyone)
+        words = [f"{len(shown)} of {count(len(everyone), 'line')} shown"]
+        words += [f"{out} excluded"] if out else []
+        changes = self.cohort.changes
+        words += [f"{count(changes, 'unsaved change')}"] if changes else []
+        words += [said] if (said := self.panel.problems.summary()) else []
+        self.panel.counted.setText(", ".join(words))
+        self.panel.place.setText(
+            f"{self.cohort.overview.root.name} ({self.cohort.overview.kind})"
+        )
+        self.panel.save_button.setEnabled(bool(changes))
+        self.panel.undo_button.setEnabled(bool(changes))
+        used = [n for n in shown if not self.cohort.excluded(n)]
+        self._draw(used)
+
+    def _draw(self, used: list[int]) -> None:
+        if self.cohort is None:
+            return
+        label = self.panel.label.currentText()
+        by = self.panel.by.currentText()
+        groups = [self._group(number, by, label) for number in used]
+        first = label if label and by != "label" else "sex"
+        values = [self.cohort.value(number, first) for number in used]
+        ages = [self.cohort.value(number, "age") for number in used]
+        title = f"{first} by {label if by == 'label' else by}"
+        self.panel.charts.show_counts(
+            title, balance(values, groups), age_histogram(ages, groups)
+        )
+
+    def _group(self, number: int, by: str, label: str) -> str:
+        if by == "part":
+            return self.model.text(number, "part")
+        column = label if by == "label" else by
+        return self.cohort.value(number, column) if self.cohort is not None else ""
+
+    def _ready(self) -> bool:
+        """Whether what the jobs would read is what is shown; say so if not."""
+        if self.cohort is not None and self.cohort.changes:
+            self.panel.say("Save the changes first: jobs read the table on disk.")
+            return False
+        return self.cohort is not None
+
+    def _ask(self, kind: Literal["file", "folder"]) -> None:
+        start = str(self.cohort.overview.root) if self.cohort is not None else ""
+        title = "Cohort folder" if kind == "folder" else "Table of a cohort"
+        choose_path(self, title, kind, self.open, start, _TABLES)
+
+    def _ask_division(self, kind: Literal["file", "folder"]) -> None:
+        title = "Split file" if kind == "file" else "Run folder with a split"
+        start = str(self.division.path) if self.division is not None else ""
+        choose_path(self, title, kind, self.show_division, start, _TABLES)
+
+    def _reload(self) -> None:
+        if self.cohort is not None:
+            self.open(self.cohort.overview.root)
+
+
+def _call(slot: Callable[[], object], checked: bool = False) -> None:
+    slot()
+
+
+def _fill(box: QComboBox, names: list[str], chosen: str) -> None:
+    """Offer other names without telling anyone."""
+    box.blockSignals(True)
+    box.clear()
+    box.addItems(names)
+    box.setCurrentText(chosen)
+    box.blockSignals(False)
