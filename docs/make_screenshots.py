@@ -19,9 +19,11 @@ from functools import partial
 from pathlib import Path
 
 import napari
+from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.gui import widgets
+from napari_neuropretrain.gui.explanation.map_files import files_of
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.review.review_widget import open_reviews
@@ -37,8 +39,10 @@ def main() -> None:
     parser.add_argument("demo", type=Path, help="folder with scans and a model")
     parser.add_argument("--images", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--only", choices=SCENES, default=None)
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     given = parser.parse_args()
     given.images.mkdir(parents=True, exist_ok=True)
+    get_settings().appearance.theme = given.theme
     for name, scene in SCENES.items():
         if given.only in (None, name):
             with tempfile.TemporaryDirectory() as scratch:
@@ -157,6 +161,42 @@ def explain(demo: Path, scratch: Path, images: Path) -> None:
     viewer.close()
 
 
+def explanation(demo: Path, scratch: Path, images: Path) -> None:
+    """A map of the demo: its panel, its checks, and three planes."""
+    viewer, panel = open_widget(widgets.ExplanationWidget)
+    found = sorted(demo.rglob("*_space-MNI152_desc-occlusion_map.nii.gz"))[0]
+    template_t1 = files_of(found).template_t1
+    below = [] if template_t1 is None else read_layers(template_t1)
+    view.add_layers(viewer, [*below, *read_layers(found)])
+    wait_until(lambda: panel.parts.clusters.table.rowCount() > 0)
+    wait_until(lambda: panel.switch.files.randomised is not None)
+    viewer.reset_view()
+    panel.parts.clusters.table.selectRow(0)
+    save(viewer, images / "explanation.png")
+    panel.parts.look.fade.click()
+    panel.parts.tabs.setCurrentIndex(1)
+    save(viewer, images / "explanation-trust.png")
+    panel.parts.tabs.setCurrentIndex(2)
+    panel.parts.trust.random.click()
+    wait_until(lambda: panel.switch.random_shown)
+    save(viewer, images / "explanation-random.png")
+    panel.parts.trust.random.click()
+    wait_until(lambda: panel.parts.space.isEnabled())
+    panel.switch.show_space("own")
+    wait_until(lambda: "T1w_desc" in panel.parts.map.currentText())
+    panel.parts.tabs.setCurrentIndex(3)
+    save(viewer, images / "explanation-own.png")
+    panel.switch.show_space("template")
+    viewer.window.remove_dock_widget(panel)
+    planes = widgets.PlanesWidget(viewer)
+    viewer.window.add_dock_widget(planes, name="Three planes", area="bottom")
+    settle(1.0)
+    viewer.reset_view()
+    planes.sides.setCurrentIndex(1)
+    save(viewer, images / "three-planes.png")
+    viewer.close()
+
+
 SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
     "preprocess": preprocess,
     "review": review,
@@ -165,6 +205,7 @@ SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
     "predict": predict,
     "guide": guide,
     "explain": explain,
+    "explanation": explanation,
     "runs": runs,
 }
 
@@ -247,6 +288,14 @@ def save(viewer: napari.Viewer, path: Path) -> None:
     settle(1.0)
     viewer.screenshot(str(path), canvas_only=False, flash=False)
     print(f"  {path}")
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Let Qt work until something is so."""
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while not done() and time.monotonic() < deadline:
+        settle(0.1)
+    settle(0.5)
 
 
 def wait_for_layers(viewer: napari.Viewer) -> None:

@@ -53,6 +53,8 @@ _PAUSE_MS = 300
 class ExplanationWidget(QWidget):
     """Everything about the occlusion map that is selected in the viewer."""
 
+    title = "Explanation"
+
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
@@ -242,19 +244,14 @@ class ExplanationWidget(QWidget):
         self.parts.export.said.setText(f"Written: {path}")
 
     def _ask_regions(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(
-            self, "Label image in template space", "", "NIfTI (*.nii *.nii.gz)"
-        )
-        if chosen:
-            self.switch.open_regions(Path(chosen))
+        title, names = "Label image in template space", "NIfTI (*.nii *.nii.gz)"
+        choose_path(self, title, "file", self.switch.open_regions, "", names)
 
     def _ask_folder(self) -> None:
-        if chosen := QFileDialog.getExistingDirectory(self, "Folder with maps"):
-            self.switch.open_folder(Path(chosen))
+        choose_path(self, "Folder with maps", "folder", self.switch.open_folder)
 
     def _ask_table(self) -> None:
-        if path := self._ask_path("clusters", ".tsv"):
-            self.save_table(path)
+        self._ask_path("clusters", ".tsv", self.save_table)
 
     def save_table(self, path: Path) -> None:
         """Write the clusters as tab-separated values."""
@@ -268,17 +265,20 @@ class ExplanationWidget(QWidget):
             self.say(f"Written: {path}")
 
     def _ask_export(self, kind: str) -> None:
-        if path := self._ask_path(kind, export_panel.SUFFIXES[kind]):
-            self.export(kind, path)
+        suffix = export_panel.SUFFIXES[kind]
+        self._ask_path(kind, suffix, partial(self.export, kind))
 
-    def _ask_path(self, what: str, suffix: str) -> Path | None:
+    def _ask_path(
+        self, what: str, suffix: str, save: Callable[[Path], object]
+    ) -> None:
         name = "map" if self._shown is None else self._shown.name
         start = f"{name}{suffix}" if suffix != ".tsv" else f"{name}_{what}{suffix}"
-        title, filters = f"Save {what}", f"*{suffix}"
-        chosen, _ = QFileDialog.getSaveFileName(self, title, start, filters)
-        if not chosen:
-            return None
-        return Path(chosen if chosen.endswith(suffix) else f"{chosen}{suffix}")
+
+        def take(path: Path) -> None:
+            whole = path.name.endswith(suffix)
+            save(path if whole else path.with_name(f"{path.name}{suffix}"))
+
+        choose_path(self, f"Save {what}", "save", take, start, f"*{suffix}")
 
 
 def _search(number: int, *given: Any) -> tuple[int, list[Cluster]]:

@@ -31,6 +31,8 @@ class PlanesWidget(QWidget):
     the viewer's point, and so the sliders below its canvas; the wheel scrolls.
     """
 
+    title = "Three planes"
+
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer

@@ -39,6 +39,7 @@ class TrustPanel(QWidget):
             column.addWidget(part)
         column.addStretch(1)
         self.show_trust({})
+        self.offer_random(False, False)
 
     def show_trust(self, explanation: Mapping[str, Any]) -> None:
         """Show what is known about a map."""
