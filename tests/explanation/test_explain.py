@@ -207,6 +207,19 @@ def test_stopping_keeps_what_is_there(tmp_path):
     assert 0 < described["computed_positions"] < described["positions"]
 
 
+def test_other_models_are_compared_with(tmp_path):
+    config = make_config(tmp_path, checks=True)
+    same = write_model(tmp_path / "same", "ad")
+    outcome = explain(config.replace(others=str(same)), silent)
+    checks = json.loads(Path(outcome.results["explanation"]).read_text())["checks"]
+    found = checks["other_models"]
+    assert found["models"] == [{"model": str(same), "correlation": 1.0}]
+    assert (found["mean_correlation"], found["overlap"]) == (1, 1)
+    age = write_model(tmp_path / "age", "brain_age")
+    with pytest.raises(ConfigError, match=r"others: .*age.* predicts age"):
+        explain(config.replace(others=str(age)), silent)
+
+
 def test_checks_and_regions_lie_beside_the_map(tmp_path):
     config = make_config(tmp_path, checks=True)
     derivative = read_derivative(config.input)

@@ -74,6 +74,74 @@ def test_a_linear_model_has_the_map_of_the_closed_form(patch, stride, baseline, 
     assert result.computed + result.skipped == result.positions
 
 
+@pytest.mark.parametrize("baseline", ["mean", "black", "blurred", "mirror"])
+def test_a_linear_model_for_every_patch_and_stride(baseline):
+    """All cubes that fit, at all strides; edges of 6, 5 and 7 voxels."""
+    shape = (6, 5, 7)
+    draw = torch.Generator().manual_seed(2)
+    image, weights = (torch.randn(shape, generator=draw) for _ in range(2))
+    brain = torch.ones(shape, dtype=torch.bool)
+    brain[:2, :, 5:] = False  # the brain has edges of its own
+
+    def predict(volumes: Tensor) -> Tensor:
+        return (volumes[:, 0].double() * weights).sum((1, 2, 3))
+
+    for patch in range(1, 9):
+        hidden = hide_all(image, brain, baseline, patch)
+        drop = (weights.double() * (image - hidden)).numpy()
+        for stride in range(1, patch + 1):
+            settings = (image, brain, patch, stride, baseline, 512)
+            found = occlusion_map(predict, *settings).map
+            np.testing.assert_allclose(
+                found, linear_map_of(drop, brain, patch, stride), atol=1e-5
+            )
+
+
+def linear_map_of(
+    drop: np.ndarray, brain: Tensor, patch: int, stride: int
+) -> np.ndarray:
+    """Closed form by matrices: which cubes cover a voxel, and what is in them."""
+    covers = []
+    for edge in drop.shape:
+        places = np.arange(edge)
+        begins = np.array(starts(edge, patch, stride))[:, None]
+        covers.append(((places >= begins) & (places < begins + patch)).astype(float))
+    sums = np.einsum("ax,by,cz,xyz->abc", *covers, drop)
+    total = np.einsum("ax,by,cz,abc->xyz", *covers, sums)
+    count = np.einsum("ax,by,cz->xyz", *covers)
+    return total / count * brain.numpy()
+
+
+REGIONS = [
+    (slice(0, 2), slice(0, 2), slice(0, 2)),
+    (slice(9, 11), slice(7, 9), slice(6, 8)),
+    (slice(4, 7), slice(0, 1), slice(3, 5)),
+    (slice(10, 11), slice(3, 6), slice(7, 8)),
+    (slice(3, 5), slice(4, 6), slice(2, 4)),
+]
+
+
+@pytest.mark.parametrize("patch", [1, 2, 3, 5])
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_map_finds_a_known_region_exactly(region, patch):
+    """Not 0 where a cube touches the region, and nowhere else; corners included."""
+    draw = torch.Generator().manual_seed(3)
+    image = 1 + torch.rand(SHAPE, generator=draw)
+    brain = torch.ones(SHAPE, dtype=torch.bool)
+
+    def predict(volumes: Tensor) -> Tensor:
+        part = volumes[:, 0, region[0], region[1], region[2]].double()
+        return torch.sigmoid(part.mean((1, 2, 3)) - 1)
+
+    found = occlusion_map(predict, image, brain, patch, 1).map
+    touched = np.zeros(SHAPE, dtype=bool)
+    reach = [slice(max(r.start - patch + 1, 0), r.stop + patch - 1) for r in region]
+    touched[tuple(reach)] = True
+    np.testing.assert_array_equal(found != 0, touched)
+    assert found[region].min() > 0
+    assert found[region].max() == found.max()
+
+
 def test_the_sign_says_what_speaks_for_the_output():
     """Years: a bright block that adds 3 years shows as +3, not as -3."""
     image, brain = torch.zeros(8, 8, 8), torch.ones(8, 8, 8, dtype=torch.bool)

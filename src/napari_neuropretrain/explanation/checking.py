@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,10 @@ from torch import Tensor
 from napari_neuropretrain.explanation.baselines import Baseline, hide_all
 from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.occlusion import Manner, occlusion_map
+from napari_neuropretrain.explanation.stability import (
+    compare_models,
+    doubts_of_models,
+)
 from napari_neuropretrain.explanation.trust import (
     Map,
     delete_strongest,
@@ -42,6 +48,10 @@ class Checked:
         How positions were combined.
     effects
         The map.
+    stride
+        Step between positions.
+    others
+        Models to compare with, by path.
     """
 
     predictor: Predictor
@@ -51,6 +61,8 @@ class Checked:
     baseline: Baseline
     manner: Manner
     effects: Map
+    stride: int = 1
+    others: Mapping[Path, Predictor] = field(default_factory=dict)
 
     @property
     def inside(self) -> NDArray[np.bool_]:
@@ -105,7 +117,22 @@ def run_checks(made: Checked, report: Report) -> tuple[dict[str, Any], Map]:
         made.effects,
     )
     found["doubts"] = doubts(found)
+    if made.others:
+        found["other_models"] = _ask_others(made, report)
+        found["doubts"] += doubts_of_models(found["other_models"])
     return found, random
+
+
+def _ask_others(made: Checked, report: Report) -> dict[str, Any]:
+    """Return how alike the maps of other models are, made in the same way."""
+    settings = (made.image, made.brain, made.patch, made.stride, made.baseline)
+    maps = {}
+    for path, predictor in made.others.items():
+        report(Progress("step", f"Checking the map: the model '{path}'"))
+        maps[path] = occlusion_map(
+            predictor, *settings, report=report, manner=made.manner
+        ).map
+    return compare_models(made.effects, maps, made.inside)
 
 
 def _again(made: Checked, predictor: Predictor, patch: int, report: Report) -> Map:

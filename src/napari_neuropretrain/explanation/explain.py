@@ -21,6 +21,7 @@ from napari_neuropretrain.explanation.adaptive import Refinement
 from napari_neuropretrain.explanation.attributions import attribution_map
 from napari_neuropretrain.explanation.baselines import hide_all
 from napari_neuropretrain.explanation.checking import Checked, run_checks
+from napari_neuropretrain.explanation.description import unit_of
 from napari_neuropretrain.explanation.group import explain_cohort
 from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.occlusion import (
@@ -29,6 +30,7 @@ from napari_neuropretrain.explanation.occlusion import (
     occlusion_map,
 )
 from napari_neuropretrain.explanation.output import write_explanation
+from napari_neuropretrain.explanation.stability import load_alike
 from napari_neuropretrain.explanation.subject import (
     RANDOM_MAP,
     TEMPLATE_MAP,
@@ -59,10 +61,11 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
     torch.set_num_threads(config.threads)
     cohort = read_cohort(config.input)
     network, card = load_model(config.model)
+    others = {Path(one): load_alike(Path(one), card) for one in config.others}
 
     def one(own: ExplainConfig, scan: Scan, heard: Report) -> Outcome:
         raw = cohort.kind == "raw"
-        return _explain_scan(own, (network, card), scan, raw, heard)
+        return _explain_scan(own, (network, card), others, scan, raw, heard)
 
     if len(cohort.scans) == 1 and not config.scans and not config.group_by:
         return one(config, cohort.scans[0], report)
@@ -72,6 +75,7 @@ def explain(config: ExplainConfig, report: Report) -> Outcome:
 def _explain_scan(
     config: ExplainConfig,
     model: Model,
+    others: dict[Path, Model],
     scan: Scan,
     raw: bool,
     report: Report,
@@ -85,13 +89,16 @@ def _explain_scan(
     )
     source = scan.path if raw else _source(derivative)
     subject = Subject(config, card, scan, derivative, source, preprocessed, began)
-    preview = _Preview(path_of(config, scan, TEMPLATE_MAP), derivative, report)
+    facts = {"template_t1": str(preprocessed), "unit": unit_of(config, card)}
+    preview = _Preview(path_of(config, scan, TEMPLATE_MAP), derivative, report, facts)
     if config.method != "occlusion":
         return write_explanation(
             subject, _attribute(config, network, card, derivative), report
         )
     try:
-        result, made_of = _occlude(config, network, card, derivative, report, preview)
+        result, made_of = _occlude(
+            config, (network, card), others, derivative, report, preview
+        )
     except Cancelled:
         if preview.last is not None:
             with contextlib.suppress(Cancelled):
@@ -112,14 +119,17 @@ def _explain_scan(
 class _Preview:
     """Writes the map so far over the one before, and says where."""
 
-    def __init__(self, path: Path, derivative: Derivative, report: Report) -> None:
+    def __init__(
+        self, path: Path, derivative: Derivative, report: Report, facts: dict[str, str]
+    ) -> None:
         self.last: OcclusionResult | None = None
         self._path, self._affine, self._report = path, derivative.affine, report
+        self._values = {"preview": str(path), **facts}
 
     def __call__(self, partial: OcclusionResult) -> None:
         self.last = partial
         write_image(self._path, partial.map, self._affine)
-        self._report(Progress("step", values={"preview": str(self._path)}))
+        self._report(Progress("step", values=self._values))
 
 
 def predictor(
@@ -154,8 +164,8 @@ def _as_it_is(logits: Tensor) -> Tensor:
 
 def _occlude(
     config: ExplainConfig,
-    network: nn.Module,
-    card: ModelCard,
+    model: Model,
+    others: dict[Path, Model],
     derivative: Derivative,
     report: Report,
     preview: _Preview,
@@ -164,7 +174,7 @@ def _occlude(
     device = find_device(config.device)
     adaptive = config.positions == "adaptive"
     refinement = Refinement(config.correlation, config.seconds) if adaptive else None
-    predict = predictor(network, card, device, config.target)
+    predict = predictor(*model, device, config.target)
     image = torch.tensor(derivative.image, dtype=torch.float32, device=device)
     brain = torch.tensor(derivative.brain_mask)
     manner = Manner(config.combine, refinement, derivative.affine)
@@ -184,7 +194,15 @@ def _occlude(
         message = f"The whole network ran for each position: {result.slow_because}."
         report(Progress("warning", message))
     made = Checked(
-        predict, image, brain, config.patch, config.baseline, manner, result.map
+        predict,
+        image,
+        brain,
+        config.patch,
+        config.baseline,
+        manner,
+        result.map,
+        config.stride,
+        {path: predictor(*one, device, config.target) for path, one in others.items()},
     )
     return result, made
 
