@@ -20,6 +20,8 @@ MAPS = (
     "_desc-smoothgrad_map",
     "_desc-gradcam_map",
     "_desc-attentionrollout_map",
+    "_desc-occlusionmean_map",
+    "_desc-occlusiondifference_map",
 )
 _NOTE = "_explanation.json"
 NO_LAYERS: Any = [(None,)]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _NO_MAP = "Open an occlusion map, or run Explain."
 _LEAST_TABS = 260
 """Below this height, in pixels, the panel scrolls."""
+_HEIGHT = 760
 _SPACES = ("Template (MNI152)", "The scan's own")
 
 
@@ -59,7 +60,7 @@ class Parts:
             ("Cine", self.cine),
             ("Export", self.export),
         ):
-            self.tabs.addTab(_Column(part), name)
+            self.tabs.addTab(_Column(part, _LEAST_TABS), name)
         self._lay_out(panel)
 
     def list_maps(self, maps: Sequence[Layer], shown: Layer | None) -> None:
@@ -115,14 +116,15 @@ class Parts:
         column.addWidget(self.tabs, 1)
         outer = QVBoxLayout(panel)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(_Column(inner))
+        outer.addWidget(_Column(inner, _HEIGHT))
 
 
 class _Column(QScrollArea):
     """Scrolls up and down only, and so is as wide as its contents need."""
 
-    def __init__(self, inner: QWidget) -> None:
+    def __init__(self, inner: QWidget, height: int) -> None:
         super().__init__()
+        self._height = height
         self.setWidget(inner)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -137,7 +139,7 @@ class _Column(QScrollArea):
 
     def sizeHint(self) -> QSize:
         """Return a size that shows most."""
-        return QSize(max(380, self.minimumSizeHint().width()), 760)
+        return QSize(max(380, self.minimumSizeHint().width()), self._height)
 
 
 def _choice() -> QComboBox:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from napari.layers import Image
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_neuropretrain.gui.explanation import export_panel, exports
 from napari_neuropretrain.gui.explanation.clusters import (
@@ -34,6 +36,7 @@ from napari_neuropretrain.gui.explanation.places import (
     unit_of,
 )
 from napari_neuropretrain.gui.explanation.viewer_link import ViewerLink
+from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import (
     OCCLUSION_KEY,
@@ -268,9 +271,7 @@ class ExplanationWidget(QWidget):
         suffix = export_panel.SUFFIXES[kind]
         self._ask_path(kind, suffix, partial(self.export, kind))
 
-    def _ask_path(
-        self, what: str, suffix: str, save: Callable[[Path], object]
-    ) -> None:
+    def _ask_path(self, what: str, suffix: str, save: Callable[[Path], object]) -> None:
         name = "map" if self._shown is None else self._shown.name
         start = f"{name}{suffix}" if suffix != ".tsv" else f"{name}_{what}{suffix}"
 

@@ -6,6 +6,7 @@ import math
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
     QGridLayout,
@@ -19,8 +20,6 @@ from napari_neuropretrain.gui.explanation.colour_bar import ColourBar
 from napari_neuropretrain.gui.scans.overlay import OverlayLook
 
 _STEPS = 1000
-_ARROWS = 44
-"""Width of the buttons of a number in napari's style, in pixels."""
 _DIGITS = 4
 """Significant digits of the largest value that can be set."""
 
@@ -71,7 +70,10 @@ class LookPanel(QWidget):
         # A map may be drawn as a stronger one is.
         self.clip_low.setMaximum(max(largest, look.threshold))
         self.clip_high.setMaximum(max(largest, look.threshold, look.clip_above or 0))
-        self.display_high.setMinimum(10.0**-decimals)
+        self.display_high.setRange(
+            10.0**-decimals, max(10 * largest, look.display_high)
+        )
+        self.display_low.setMaximum(max(10 * largest, look.first_color))
         self.clip_low.setValue(look.threshold)
         most = self.clip_high.maximum()
         self.clip_high.setValue(most if look.clip_above is None else look.clip_above)
@@ -145,6 +147,7 @@ def _number() -> QDoubleSpinBox:
     field = QDoubleSpinBox()
     field.setKeyboardTracking(False)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    room = field.fontMetrics().horizontalAdvance("0.00000")
-    field.setMinimumWidth(room + _ARROWS)
+    # Keys and wheel do as well; in a narrow dock buttons would hide digits.
+    field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    field.setMinimumWidth(field.fontMetrics().horizontalAdvance("0.0000000"))
     return field
