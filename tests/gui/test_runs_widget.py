@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.config.jobs import PredictConfig
 from napari_neuropretrain.config.trainings import FinetuneConfig
-from napari_neuropretrain.gui.runs import run_actions, runs_widget
+from napari_neuropretrain.gui.runs import run_actions, run_commands, runs_widget
 from napari_neuropretrain.gui.runs.runs_widget import RunsWidget
 from napari_neuropretrain.runs import request_stop
 from napari_neuropretrain.runs.process import start
@@ -146,7 +146,7 @@ def test_a_failure_offers_to_retry_with_the_fix(
 ) -> None:
     given = []
     monkeypatch.setattr(
-        runs_widget, "start", lambda *words, **more: given.append((words, more))
+        run_commands, "start", lambda *words, **more: given.append((words, more))
     )
     widget.tree.select(project / "b")
     assert "Out of memory." in widget.details.words.text()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from napari_neuropretrain import runs
 from napari_neuropretrain.config.jobs import PredictConfig
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.runs.process import attach, is_running, start
+from napari_neuropretrain.runs.process import NICENESS, attach, is_running, start
 
 
 @pytest.fixture
@@ -103,3 +105,16 @@ def test_missing_input_is_refused_before_anything_starts(config, tmp_path):
     assert not config.output.exists()
     with pytest.raises(ConfigError, match="No run is recorded"):
         attach(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="priorities have other names")
+def test_a_job_lets_the_viewer_go_first(config, fake_job):
+    run = start("predict", config, fake_job("count"))
+    wait_for(run.poll)
+    process = run._process
+    assert process.nice() >= NICENESS
+    group = Path(f"/proc/{process.pid}/autogroup")
+    if group.exists():
+        assert group.read_text().split()[-1] == str(NICENESS)
+    run.cancel()
+    drain(run)

@@ -162,5 +162,9 @@ def _step_back(process: psutil.Popen) -> None:
             process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             process.nice(max(NICENESS, process.nice()))
-    except psutil.Error:  # it has ended already, or may not be changed
+            if sys.platform == "linux":
+                # Where the kernel shares by session, only this counts between them.
+                group = Path(f"/proc/{process.pid}/autogroup")
+                group.write_text(str(NICENESS), encoding="ascii")
+    except (psutil.Error, OSError):  # it has ended already, or there are no groups
         return

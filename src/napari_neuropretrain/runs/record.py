@@ -169,7 +169,7 @@ class RunReader:
             self._forget()
             self._started = event
         elif state == "heartbeat":
-            self._memory = values
+            self._memory = values or self._memory  # some only look for a stop file
         elif state == "result" and "path" in values:
             self._results[str(values.get("kind", "result"))] = str(values["path"])
         if state in FINAL_STATES:

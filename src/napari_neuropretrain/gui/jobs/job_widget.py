@@ -28,7 +28,7 @@ from napari_neuropretrain.gui.settings import form_defaults
 from napari_neuropretrain.runs.child_run import Ending
 from napari_neuropretrain.runs.command import command_line
 from napari_neuropretrain.runs.process import attach, is_running, start
-from napari_neuropretrain.runs.remedies import Remedy, remedies
+from napari_neuropretrain.runs.remedies import Remedy
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -182,13 +182,7 @@ class JobWidget(QWidget):
     def _end(self, ending: Ending) -> None:
         self._follower = None
         self._set_running(False)
-        self.panel.rest()
-        if (config := self._ran) is not None:
-            found = remedies(config, ending.cause, ending.on_gpu, ending.tried)
-            self.panel.remedies.offer(found)
-        words = {"finished": "Done", "failed": "Failed", "lost": "Lost"}
-        state = words.get(ending.state, "Stopped")
-        self.panel.state.setText(f"{state}. {ending.sentence}")
+        self.panel.show_ending(ending, self._ran)
         good = ending.state in ("finished", "stopped")
         notify = notifications.show_info if good else notifications.show_warning
         notify(f"{self.title}: {ending.sentence.splitlines()[0]}")

@@ -18,12 +18,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
 from napari_neuropretrain.gui.runs.remedy_row import RemedyRow
 from napari_neuropretrain.runs.account import Account
+from napari_neuropretrain.runs.child_run import Ending
+from napari_neuropretrain.runs.remedies import remedies
 
 _LOG_LINES = 5000
+_ENDINGS = {"finished": "Done", "failed": "Failed", "lost": "Lost"}
 
 
 class RunPanel(QWidget):
@@ -76,6 +80,23 @@ class RunPanel(QWidget):
         if self.bar.maximum() == 0:
             self.bar.setRange(0, 100)
             self.bar.setValue(0)
+
+    def show_ending(self, ending: Ending, config: Config | None) -> None:
+        """Say how the run ended, and offer what may help.
+
+        Parameters
+        ----------
+        ending
+            How it ended.
+        config
+            What it was started with, if that is known.
+        """
+        self.rest()
+        state = _ENDINGS.get(ending.state, "Stopped")
+        self.state.setText(f"{state}. {ending.sentence}")
+        if config is not None:
+            found = remedies(config, ending.cause, ending.on_gpu, ending.tried)
+            self.remedies.offer(found)
 
     def take(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Show new events."""

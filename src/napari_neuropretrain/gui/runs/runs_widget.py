@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QApplication,
@@ -19,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_neuropretrain.errors import ConfigError, NeuropretrainError
+from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.runs.confirm_strip import ConfirmStrip
@@ -30,14 +29,13 @@ from napari_neuropretrain.gui.runs.run_actions import (
     report_of,
 )
 from napari_neuropretrain.gui.runs.run_buttons import RunButtons
+from napari_neuropretrain.gui.runs.run_commands import RunCommands, say_error
 from napari_neuropretrain.gui.runs.run_details import RunDetails
 from napari_neuropretrain.gui.runs.run_tree import RunTree
 from napari_neuropretrain.gui.runs.watch import Watch
 from napari_neuropretrain.gui.settings import change_settings, read_settings
-from napari_neuropretrain.runs import control
 from napari_neuropretrain.runs.command import command_line
-from napari_neuropretrain.runs.process import start
-from napari_neuropretrain.runs.project import Listed, delete_run
+from napari_neuropretrain.runs.project import Listed
 from napari_neuropretrain.runs.record import RunRecord
 from napari_neuropretrain.runs.remedies import Remedy
 
@@ -73,7 +71,7 @@ class RunsWidget(QWidget):
         self.choose.clicked.connect(self._choose)
         self.tree, self.details = RunTree(), RunDetails()
         self.buttons, self.said = RunButtons(), WrappedLabel()
-        self.confirm = ConfirmStrip()
+        self.confirm, self.commands = ConfirmStrip(), RunCommands()
         self.tree.chosen.connect(self._show_chosen)
         self._connect_buttons()
         self._lay_out()
@@ -132,16 +130,31 @@ class RunsWidget(QWidget):
         self.setMinimumWidth(380)
 
     def _connect_buttons(self) -> None:
-        buttons = self.buttons
-        buttons.pause.clicked.connect(self._pause_or_resume)
-        buttons.keep_best.clicked.connect(lambda: self._do(control.keep_best))
-        buttons.cancel.clicked.connect(self._cancel)
-        buttons.again.clicked.connect(self._run_again)
-        buttons.copy.clicked.connect(self._copy)
-        buttons.report.clicked.connect(self._open_report)
-        buttons.delete.clicked.connect(self._ask_to_delete)
+        buttons, commands = self.buttons, self.commands
+        for button, command in (
+            (buttons.pause, commands.pause_or_resume),
+            (buttons.keep_best, commands.keep_best),
+            (buttons.cancel, commands.cancel),
+            (buttons.again, self._run_again),
+            (buttons.copy, self._copy),
+            (buttons.report, self._open_report),
+            (buttons.delete, self._ask_to_delete),
+        ):
+            button.clicked.connect(partial(self._with_chosen, command))
         buttons.remedy_chosen.connect(self._retry)
         self.confirm.agreed.connect(self._delete)
+        commands.said.connect(self._tell)
+        commands.changed.connect(lambda: self._watch.search())
+
+    def _with_chosen(
+        self, command: Callable[[RunRecord], None], checked: bool = False
+    ) -> None:
+        if (record := self._chosen()) is not None:
+            command(record)
+
+    def _retry(self, remedy: Remedy) -> None:
+        if (record := self._chosen()) is not None:
+            self.commands.start(record.job, remedy.config)
 
     def _show_chosen(self) -> None:
         records = self.tree.records()
@@ -168,53 +181,20 @@ class RunsWidget(QWidget):
     def _chosen(self) -> RunRecord | None:
         return next(iter(self.tree.records()), None)
 
-    def _pause_or_resume(self) -> None:
-        record = self._chosen()
-        running = record is not None and record.state == "running"
-        self._do(control.pause_run if running else control.resume_run)
-
-    def _cancel(self) -> None:
-        record = self._chosen()
-        # Pressed again: do not wait.
-        hurry = record is not None and record.state == "stopping"
-        self._do(partial(control.cancel_run, grace_s=0.0) if hurry else _cancel)
-
-    def _do(self, work: Callable[[Path], str]) -> None:
-        """Do something with the selected run in the background, and say what."""
-        if (record := self._chosen()) is not None:
-            self._in_background(work, record.folder)
-
-    def _in_background(self, work: Callable[..., str], *given: Any) -> None:
-        worker = create_worker(work, *given, _ignore_errors=True)
-        worker.returned.connect(self._done)
-        worker.errored.connect(self._complain)
-        worker.start()
-
-    def _done(self, sentence: str) -> None:
-        self._tell(sentence)
-        self._watch.search()
-
     def _complain(self, error: Exception) -> None:
-        known = isinstance(error, NeuropretrainError)
-        self._tell(str(error) if known else f"{type(error).__name__}: {error}")
+        self._tell(say_error(error))
 
-    def _retry(self, remedy: Remedy) -> None:
-        record = self._chosen()
-        if record is not None:
-            self._in_background(_start, record.job, remedy.config)
-
-    def _run_again(self) -> None:
-        record = self._chosen()
-        if record is None or self._viewer is None:
+    def _run_again(self, record: RunRecord) -> None:
+        if self._viewer is None:
             return
         try:
             open_form(self._viewer, record.job, changed_copy(record))
         except ConfigError as error:
             self._complain(error)
 
-    def _copy(self) -> None:
-        record, clipboard = self._chosen(), QApplication.clipboard()
-        if record is None or clipboard is None:
+    def _copy(self, record: RunRecord) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is None:
             return
         try:
             clipboard.setText(command_line(record.job, record.config()))
@@ -223,23 +203,21 @@ class RunsWidget(QWidget):
         else:
             self._tell("Copied the command.")
 
-    def _open_report(self) -> None:
-        record = self._chosen()
-        page = report_of(record.folder) if record is not None else None
+    def _open_report(self, record: RunRecord) -> None:
+        page = report_of(record.folder)
         if page is not None and not open_page(page):
             self._tell(f"No browser was found. The report is '{page}'.")
 
-    def _ask_to_delete(self) -> None:
-        if (record := self._chosen()) is not None:
-            self.confirm.ask(
-                str(record.folder),
-                f"Move '{record.folder}' with all its results to the trash of this "
-                "project?",
-                "Move to trash",
-            )
+    def _ask_to_delete(self, record: RunRecord) -> None:
+        self.confirm.ask(
+            str(record.folder),
+            f"Move '{record.folder}' with all its results to the trash of this "
+            "project?",
+            "Move to trash",
+        )
 
     def _delete(self, folder: str) -> None:
-        self._in_background(_trash, Path(folder), self._project)
+        self.commands.delete(Path(folder), self._project)
 
     def _typed(self) -> None:
         folder = Path(self.folder.text().strip()).expanduser()
@@ -254,19 +232,6 @@ class RunsWidget(QWidget):
     def _change_folder(self, folder: Path) -> None:
         change_settings(project_folder=folder)
         self.open_folder(folder)
-
-
-def _cancel(folder: Path) -> str:
-    return control.cancel_run(folder)
-
-
-def _start(job: str, config: Any) -> str:
-    start(job, config, queued=True)
-    return "Started again with the change."
-
-
-def _trash(folder: Path, project: Path) -> str:
-    return f"Moved to '{delete_run(folder, project)}'."
 
 
 def _stop(watches: list[Watch], gone: object = None) -> None:
