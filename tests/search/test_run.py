@@ -115,6 +115,23 @@ def test_a_bad_trial_ends_early(
     assert float(rows[3]["roc_auc"]) == pytest.approx(0.403)
 
 
+def test_a_paused_search_lets_its_training_rest(
+    tmp_path: Path, write_base: Any, pretend: Any
+) -> None:
+    """The pause file is passed on to the trial, and taken away again."""
+    pause, seen = tmp_path / "out" / "pause", []
+
+    def curve(values: dict[str, Any], epoch: int) -> float:
+        seen.append((Path(values["output"]) / "pause").exists())
+        if epoch in (2, 4):
+            pause.touch() if epoch == 2 else pause.unlink()
+        return 0.5
+
+    pretend(curve)
+    run(tmp_path, write_base(tmp_path / "base.yaml"), trials=1)
+    assert seen == [False, False, True, True, False, False]
+
+
 def test_the_loss_can_be_the_goal_and_failures_are_listed(
     tmp_path: Path, write_base: Any, pretend: Any, rows_of: Any
 ) -> None:
@@ -196,7 +213,7 @@ def launch(order, device="", beat=None):
         (folder / "model.json").write_text("{{}}")
         return 0
     (folder / "began").touch()
-    time.sleep(120)
+    time.sleep(400)
 trial_module.launch = launch
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.config.searching import SearchConfig
@@ -222,7 +239,7 @@ def test_killed_and_resumed(
     )
     child = subprocess.Popen([sys.executable, "-c", code])
     began = tmp_path / "out" / "trials" / "0001" / "began"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 400
     while not began.exists() and time.monotonic() < until:
         assert child.poll() is None
         time.sleep(0.1)
@@ -289,5 +306,6 @@ def test_real_trainings_two_workers_one_storage(
     assert [row["state"] for row in rows] == ["done"] * 3
     assert Path(rows[2]["folder"]).is_relative_to(other)
     best = FinetuneConfig.from_file(other / "out" / "best.yaml")
+    assert best.output == other / "out" / "best"
     execute(JOBS, "finetune", best.replace(baselines=False))
     assert (other / "out" / "best" / "metrics.json").is_file()

@@ -23,6 +23,8 @@ from napari_neuropretrain.search.study import counted
 from napari_neuropretrain.search.trial import Goal
 from napari_neuropretrain.search.workers import FOLDER, REASON, SETTINGS
 
+_PLACES = {"cohort", "splits", "regions", "baselines", "workers", "threads"}
+_PLACES |= {"device", "devices", "nodes"}
 TABLE, BEST, SUMMARY = "trials.tsv", "best.yaml", "search.json"
 _NAMES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "ended early"}
 _NAMES |= {TrialState.FAIL: "failed", TrialState.RUNNING: "running"}
@@ -130,8 +132,10 @@ def write_results(output: Path, found: Found, base: FinetuneConfig) -> dict[str,
 def _best(output: Path, found: Found, base: FinetuneConfig) -> str:
     """Return the best settings as ``finetune --config`` takes them."""
     settings: dict[str, Any] = dict(found.best.user_attrs[SETTINGS])
-    # What the trials left out, and where this one goes.
-    settings |= {"baselines": base.baselines, "output": output.absolute() / "best"}
+    # What the trials left out, and where this one goes: the best trial may have been
+    # on another machine.
+    settings |= base.model_dump(mode="json", include=_PLACES)
+    settings |= {"output": output.absolute() / "best"}
     config = FinetuneConfig.parse(settings, "the best trial")
     said = textwrap.fill(
         found.statement(), 90, initial_indent="# ", subsequent_indent="# "

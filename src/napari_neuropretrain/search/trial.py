@@ -16,6 +16,7 @@ from napari_neuropretrain.benchmark.steps import Unit, failures_of, is_done
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.runs import EXIT_STOPPED, STOP, read_events
+from napari_neuropretrain.runs.folder import PAUSE
 from napari_neuropretrain.search.study import BEAT, BEAT_S
 
 
@@ -50,10 +51,13 @@ class Watch:
         Hears of each epoch, and says whether to go on.
     goal
         Which value it hears of.
+    output
+        Folder of the search: while that is paused, the training is.
     """
 
-    def __init__(self, folder: Path, trial: Trial, goal: Goal) -> None:
+    def __init__(self, folder: Path, trial: Trial, goal: Goal, output: Path) -> None:
         self._folder = folder
+        self._pause = output / PAUSE
         self._trial = trial
         self._goal = goal
         self._offset = 0
@@ -65,8 +69,16 @@ class Watch:
         if time.monotonic() - self._beaten > BEAT_S:
             self._beaten = time.monotonic()
             self._trial.set_user_attr(BEAT, time.time())
+        self._rest_with_the_search()
         if self.read() and self._trial.should_prune():
             raise optuna.TrialPruned(f"after {max(self.epochs)} epochs")
+
+    def _rest_with_the_search(self) -> None:
+        mine = self._folder / PAUSE
+        if self._pause.exists() and self._folder.is_dir():
+            mine.touch()
+        else:
+            mine.unlink(missing_ok=True)
 
     def read(self) -> bool:
         """Read the new epochs; return whether there are any."""
@@ -122,7 +134,7 @@ def run_trial(
         If the training failed; says why.
     """
     unit = Unit(f"trial {trial.number}", (config,))
-    watch = Watch(Path(config.output), trial, goal)
+    watch = Watch(Path(config.output), trial, goal, output)
     if not is_done(config):
         code = launch(order_of(unit, output), device, watch.look)
         if code == EXIT_STOPPED and (output / STOP).exists():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report, State
 from napari_neuropretrain.runs import STOP
+from napari_neuropretrain.runs.folder import PAUSE
 from napari_neuropretrain.search.space import draw_settings
 from napari_neuropretrain.search.study import (
     PLACE,
@@ -31,7 +33,7 @@ from napari_neuropretrain.search.study import (
 from napari_neuropretrain.search.trial import Goal, Interrupted, run_trial
 
 REASON, SETTINGS, FOLDER = "reason", "settings", "folder"
-_LOOK_S = 1.0
+_LOOK_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def _work(search: Search, device: str) -> None:
 def _next(search: Search) -> Trial | None:
     """Return the next trial: one that was interrupted, or a new one."""
     output = search.config.output
+    while (output / PAUSE).exists() and not (output / STOP).exists():
+        time.sleep(_LOOK_S)
     with search.lock:
         if (output / STOP).exists():
             return None
