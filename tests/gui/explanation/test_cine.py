@@ -14,7 +14,7 @@ WAIT = {"timeout": 20_000}
 
 
 @pytest.fixture
-def widget(qtbot, tmp_path, make_run, monkeypatch) -> ExplanationWidget:
+def widget(qtbot, tmp_path, make_run) -> ExplanationWidget:
     """Three models: one shown, two of a folder."""
     first = make_run(tmp_path / "a", "first")
     make_run(tmp_path / "more/b", "second", 2.0)
@@ -23,11 +23,12 @@ def widget(qtbot, tmp_path, make_run, monkeypatch) -> ExplanationWidget:
     view.add_layers(viewer, read_layers(first))
     widget = ExplanationWidget(viewer)
     qtbot.addWidget(widget)
-    answer = lambda *given: str(tmp_path / "more")  # noqa: E731
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", answer)
     cine = widget.parts.cine
     assert not cine.play.isEnabled()
     qtbot.mouseClick(cine.add, Qt.MouseButton.LeftButton)
+    (dialog,) = widget.findChildren(QFileDialog)
+    dialog.fileSelected.emit(str(tmp_path / "more"))
+    dialog.close()
     qtbot.waitUntil(lambda: cine.list.count() == 3, **WAIT)
     return widget
 

@@ -145,10 +145,11 @@ def test_a_click_goes_to_the_peak_and_a_header_sorts(qtbot, widget, viewer, tmp_
     assert rows[2].split("\t")[1:] == wanted
 
 
-def test_regions_are_named_on_their_side(qtbot, widget, viewer, regions, monkeypatch):
-    answer = lambda *given: (str(regions), "")  # noqa: E731
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", answer)
+def test_regions_are_named_on_their_side(qtbot, widget, viewer, regions):
     qtbot.mouseClick(widget.parts.regions, Qt.MouseButton.LeftButton)
+    (dialog,) = widget.findChildren(QFileDialog)
+    dialog.fileSelected.emit(str(regions))
+    dialog.close()
     qtbot.waitUntil(lambda: "atlas" in viewer.layers, **WAIT)
     assert not viewer.layers["atlas"].visible
     table = widget.parts.clusters.table

@@ -91,7 +91,8 @@ class CohortLoader(QObject):
 
     def _listens(self, load: int) -> bool:
         """Whether what was asked for is still wanted, and there is someone to tell."""
-        return load == self._load and isalive(self)
+        alive: bool = isalive(self)  # type: ignore[no-untyped-call]
+        return load == self._load and alive
 
     def _start(
         self,

@@ -73,8 +73,12 @@ class Pictures(QObject):
         self._worker.finished.connect(partial(self._rest, self._load))
         self._worker.start()
 
+    def _listens(self, load: int) -> bool:
+        alive: bool = isalive(self)  # type: ignore[no-untyped-call]
+        return load == self._load and alive
+
     def _take(self, load: int, made: tuple[int, NDArray[Any]]) -> None:
-        if load != self._load or not isalive(self):
+        if not self._listens(load):
             return
         number, gray = made
         height, width = gray.shape
@@ -84,7 +88,7 @@ class Pictures(QObject):
         self.ready.emit(number)
 
     def _rest(self, load: int) -> None:
-        if load == self._load and isalive(self):
+        if self._listens(load):
             self._worker = None
             if self._waiting:  # asked for while the worker was leaving
                 self._start()

@@ -15,7 +15,7 @@ from napari_neuropretrain.gui.settings import read_settings
 def choose_path(
     parent: QWidget,
     title: str,
-    kind: Literal["file", "folder"],
+    kind: Literal["file", "folder", "save"],
     chosen: Callable[[Path], None],
     start: str = "",
     names: str = "",
@@ -29,11 +29,12 @@ def choose_path(
     title
         Of the dialog.
     kind
-        What can be chosen.
+        What can be chosen; ``"save"`` is a file that need not be there yet.
     chosen
         Called with the path once one was chosen.
     start
-        Where it begins; the data folder of the settings if empty or not there.
+        Where it begins; the data folder of the settings if empty or not there. For
+        ``"save"``, the name that is proposed.
     names
         Files that are offered, such as ``"Tables (*.tsv *.csv)"``.
 
@@ -42,11 +43,18 @@ def choose_path(
     QFileDialog
         It deletes itself when it is closed.
     """
-    dialog = QFileDialog(parent, title, str(_start(start)), names)
-    mode = QFileDialog.FileMode
-    dialog.setFileMode(mode.Directory if kind == "folder" else mode.ExistingFile)
+    begin = _start("" if kind == "save" else start)
+    dialog = QFileDialog(parent, title, str(begin), names)
+    modes = QFileDialog.FileMode
     if kind == "folder":
+        dialog.setFileMode(modes.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
+    elif kind == "file":
+        dialog.setFileMode(modes.ExistingFile)
+    else:
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setFileMode(modes.AnyFile)
+        dialog.selectFile(start)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setModal(False)
     dialog.fileSelected.connect(lambda path: chosen(Path(path)))

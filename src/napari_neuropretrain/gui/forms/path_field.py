@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QWidget,
 )
+
+from napari_neuropretrain.gui.forms.choose_path import choose_path
 
 
 def make_path_widget(default: str, output: bool, options: dict[str, Any]) -> FileEdit:
@@ -28,6 +30,10 @@ def path_row(widget: FileEdit) -> QWidget:
     native: QWidget = widget.native
     folder_only = widget.mode.value == "d"
     widget.choose_btn.text = "Folder…" if folder_only else "File…"
+    # In place of magicgui's own dialog, which blocks the viewer.
+    kind: Literal["file", "folder"] = "folder" if folder_only else "file"
+    widget.choose_btn.changed.disconnect()
+    widget.choose_btn.changed.connect(partial(_choose, widget, kind))
     if folder_only:
         return native
     row = QWidget()
@@ -37,13 +43,17 @@ def path_row(widget: FileEdit) -> QWidget:
     layout.addWidget(native)
     button = QPushButton("Folder…")
     button.setToolTip("Choose a folder (BIDS, DICOM, images, or a run folder).")
-    button.clicked.connect(partial(_choose_folder, widget))
+    button.clicked.connect(partial(_choose, widget, "folder"))
     layout.addWidget(button)
     return row
 
 
-def _choose_folder(widget: FileEdit, checked: bool = False) -> None:
-    start = widget.line_edit.value
+def _choose(
+    widget: FileEdit, kind: Literal["file", "folder"], checked: bool = False
+) -> None:
     native: QWidget = widget.native
-    if chosen := QFileDialog.getExistingDirectory(native, "Choose a folder", start):
-        widget.line_edit.value = chosen
+
+    def take(path: Path) -> None:
+        widget.line_edit.value = str(path)
+
+    choose_path(native, f"Choose a {kind}", kind, take, str(widget.line_edit.value))

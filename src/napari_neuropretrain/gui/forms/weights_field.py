@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.config.pulled import is_pulled
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
 from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.forms.weights_text import WeightsNote, describe_weights
 
 _SCRATCH = "from scratch"
@@ -105,14 +106,15 @@ class WeightsField(QWidget):
 
     def _file(self) -> None:
         title = "Choose an imported encoder or a model"
-        path, _ = QFileDialog.getOpenFileName(self, title, "", "*.safetensors;;*")
-        if path:
-            self._line.value = path
+        names = "Weights (*.safetensors);;All (*)"
+        choose_path(self, title, "file", self._take, str(self._line.value), names)
 
     def _folder(self) -> None:
         title = "Choose the run folder of a training"
-        if path := QFileDialog.getExistingDirectory(self, title):
-            self._line.value = path
+        choose_path(self, title, "folder", self._take, str(self._line.value))
+
+    def _take(self, path: Path) -> None:
+        self._line.value = str(path)
 
 
 def _editable_box(tip: str) -> QComboBox:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_neuropretrain.demo.steps import STEPS
 from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.guide.pages import INTRODUCTION, PAGES, Page
 from napari_neuropretrain.gui.guide.seen import Seen
@@ -129,11 +129,12 @@ class GuideParts(QObject):
 
     def _ask_folder(self, checked: bool = False) -> None:
         start = str(self.folder())
-        if found := QFileDialog.getExistingDirectory(
-            self.steps, "Choose a folder", start
-        ):
-            self.fill_folder(Path(found))
-            self._tell_folder()
+        title = "Choose a folder"
+        choose_path(self.steps, title, "folder", self._take_folder, start)
+
+    def _take_folder(self, folder: Path) -> None:
+        self.fill_folder(folder)
+        self._tell_folder()
 
 
 def lay_out_guide(widget: QWidget, parts: GuideParts) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_neuropretrain.data.quality import (
     QUALITY_TABLE,
@@ -18,6 +18,7 @@ from napari_neuropretrain.data.quality import (
     read_quality,
 )
 from napari_neuropretrain.errors import CohortError, NeuropretrainError
+from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.review.review_panel import ReviewPanel
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import LayerData
@@ -136,9 +137,7 @@ class ReviewWidget(QWidget):
 
     def _ask_folder(self, checked: bool = False) -> None:
         start = str(self.folder or "")
-        chosen = QFileDialog.getExistingDirectory(self, "Derivatives folder", start)
-        if chosen:
-            self.open_folder(Path(chosen))
+        choose_path(self, "Derivatives folder", "folder", self.open_folder, start)
 
     def _open_report(self, checked: bool = False) -> None:
         if self.folder is not None:
