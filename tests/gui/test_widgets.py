@@ -19,7 +19,7 @@ began = time.process_time()
 from napari_neuropretrain.gui import widgets
 first = None
 names = ("Preprocess", "Review", "Pretrain", "Finetune", "Predict", "Explain", "Runs")
-names += ("Guide",)
+names += ("Guide", "Explanation", "Planes")
 for name in [f"{name}Widget" for name in names]:
     widget = getattr(widgets, name)(viewer)
     first = first or time.process_time() - began

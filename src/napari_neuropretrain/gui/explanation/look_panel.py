@@ -32,7 +32,7 @@ class LookPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._largest, self._filling = 1.0, False
+        self._largest, self._whole, self._filling = 1.0, 1.0, False
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
         self.slider.setAccessibleName("Threshold")
@@ -65,18 +65,14 @@ class LookPanel(QWidget):
             self.display_high,
         ):
             field.setDecimals(decimals)
-            field.setRange(0, 10 * largest)
+            # A map may be drawn as a stronger one is.
+            field.setRange(0, 10 * max(largest, look.display_high))
             field.setSingleStep(largest / 50)
-        # A map may be drawn as a stronger one is.
-        self.clip_low.setMaximum(max(largest, look.threshold))
-        self.clip_high.setMaximum(max(largest, look.threshold, look.clip_above or 0))
-        self.display_high.setRange(
-            10.0**-decimals, max(10 * largest, look.display_high)
-        )
-        self.display_low.setMaximum(max(10 * largest, look.first_color))
+        self.display_high.setMinimum(10.0**-decimals)
+        self._whole = round(largest, decimals)
         self.clip_low.setValue(look.threshold)
-        most = self.clip_high.maximum()
-        self.clip_high.setValue(most if look.clip_above is None else look.clip_above)
+        clip = self._whole if look.clip_above is None else look.clip_above
+        self.clip_high.setValue(clip)
         self.display_low.setValue(look.first_color)
         self.display_high.setValue(look.display_high)
         self.linked.setChecked(look.display_low is None)
@@ -88,13 +84,11 @@ class LookPanel(QWidget):
     def look(self) -> OverlayLook:
         """Return what is filled in."""
         clip = self.clip_high.value()
-        # The field's maximum is the largest value, rounded.
-        whole = clip >= self.clip_high.maximum()
         return OverlayLook(
             threshold=self.clip_low.value(),
             display_high=self.display_high.value(),
             display_low=None if self.linked.isChecked() else self.display_low.value(),
-            clip_above=None if whole else clip,
+            clip_above=None if clip >= self._whole else clip,
             fade=self.fade.isChecked(),
         )
 

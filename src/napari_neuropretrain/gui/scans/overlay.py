@@ -114,6 +114,8 @@ def _stops(
     end: tuple[float, ...],
 ) -> list[tuple[float, tuple[float, ...]]]:
     """Return shares of the limit and their colours for one sign, 0 to 1."""
+    if look.threshold > limit:
+        return [(0.5, _CLEAR), (1.0, _CLEAR)]
     first = min(max(look.threshold / limit, _LEAST_SHARE), _MOST_SHARE)
     low, high = look.first_color / limit, look.display_high / limit
     last = 1.0
