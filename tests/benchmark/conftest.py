@@ -79,6 +79,8 @@ def write_plan(cohorts: dict[str, Path]) -> Callable[..., Path]:
         }
         plan["pretrain"] |= {"batch_size": 4, "warmup_epochs": 0, "probe": "none"}
         plan["finetune"] |= {"learning_rate": 0.01}
+        explain = {"patch": 8, "stride": 8, "checks": False}
+        plan["occlusion"] = {"participants": 1, "explain": explain}
         path.write_text(yaml.safe_dump(plan | changes, sort_keys=False))
         return path
 

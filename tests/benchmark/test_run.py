@@ -93,6 +93,8 @@ def test_it_goes_on_after_it_was_stopped(
         "ad/tiny/scratch/full-100pct-seed1",
         "ad/tiny/pretrained/full-100pct-seed0",
         "ad/tiny/pretrained/full-100pct-seed1",
+        "occlusion of ad/tiny/scratch/full-100pct-seed0",
+        "occlusion of ad/tiny/pretrained/full-100pct-seed0",
     ]
     assert card.stat().st_mtime_ns == before
     assert outcome.message == "4 of 4 cells are finished."
@@ -163,7 +165,7 @@ def test_the_report_needs_no_other_file(finished: Path) -> None:
     assert figures == {path.stem for path in (output / "figures").glob("*.svg")}
     assert figures == {
         *("spider_ad", "transfer_ad", "training_ad", "roc_ad_home", "roc_ad_away"),
-        *("calibration_ad_home", "calibration_ad_away"),
+        *("calibration_ad_home", "calibration_ad_away", "occlusion"),
     }
     assert page.count('src="data:image/png;base64,') == len(figures)
     assert not re.search(r'(src|href)="(?!data:)', page)
@@ -175,6 +177,20 @@ def test_the_report_needs_no_other_file(finished: Path) -> None:
     assert "has the best ROC-AUC of 3" in page
     assert "negative transfer" in page
     assert len(re.findall(r"[0-9a-f]{64}", without_pictures)) == 2
+
+
+def test_each_network_is_asked_about_a_test_participant(finished: Path) -> None:
+    output = finished / "out"
+    folders = sorted(output.glob("cells/*/*/*/*/occlusion"))
+    assert [one.parts[-3] for one in folders] == ["pretrained", "scratch"]
+    tests = {
+        row["participant_id"]: row["label"]
+        for row in rows_of(folders[0].parent / "predictions.tsv")
+        if row["split"] == "test"
+    }
+    for one in folders:
+        (member,) = rows_of(one / "group_members.tsv")
+        assert tests[member["participant"]] == "AD"
 
 
 def test_other_settings_are_refused_unless_told(
@@ -201,7 +217,7 @@ def test_a_failing_cell_stops_nothing(
     plan = write_plan(tmp_path / "plan.yaml", seeds=[0], **changes)
     outcome, started = run(plan, tmp_path / "out", monkeypatch)
     assert outcome is not None
-    assert len(started) == 3
+    assert len(started) == 4
     (failure,) = outcome.failures
     assert failure.item == "ad/tiny/lost/full-100pct-seed0 (finetune)"
     assert "no_such_weights" in failure.reason

@@ -9,9 +9,9 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from napari_neuropretrain.benchmark.cells import Setting
-from napari_neuropretrain.evaluation.curves import GRID, calibration, roc_band
 from napari_neuropretrain.benchmark.summary import find_transfers, summarise
 from napari_neuropretrain.evaluation.assessment import Certainty
+from napari_neuropretrain.evaluation.curves import GRID, calibration, roc_band
 from napari_neuropretrain.evaluation.predictions import Predictions
 
 SCRATCH = Setting("age", "tiny", "scratch", "full", 1.0)

@@ -13,6 +13,7 @@ from napari_neuropretrain.benchmark.comparison_figures import (
     draw_spider,
     draw_transfer,
 )
+from napari_neuropretrain.benchmark.occlusion import write_occlusion_figures
 from napari_neuropretrain.benchmark.prediction_figures import (
     draw_ages,
     draw_calibration,
@@ -34,7 +35,7 @@ def write_figures(folder: Path, results: Results) -> dict[str, Path]:
             for name, draw in _figures_of(results, task):
                 if (figure := draw()) is not None:
                     found[name] = save_figure(figure, folder, name)
-    return found
+    return found | write_occlusion_figures(folder, results.trained)
 
 
 def _figures_of(results: Results, task: str) -> Iterator[tuple[str, Draw]]:

@@ -9,6 +9,7 @@ from napari_neuropretrain.benchmark.cells import Matrix
 from napari_neuropretrain.benchmark.figures import write_figures
 from napari_neuropretrain.benchmark.gather import Trained, by_setting, read_cell
 from napari_neuropretrain.benchmark.matrix import expand, read_plan
+from napari_neuropretrain.benchmark.occlusion import occlusion_units
 from napari_neuropretrain.benchmark.published import Place, Published, read_published
 from napari_neuropretrain.benchmark.report import write_report
 from napari_neuropretrain.benchmark.results import Results
@@ -68,6 +69,8 @@ def benchmark(config: BenchmarkConfig, report: Report) -> Outcome:
     if not trained:
         reasons = "; ".join(f"{one.item}: {one.reason}" for one in failures[:3])
         raise NeuropretrainError(f"No cell could be finished. {reasons}")
+    units = occlusion_units(plan, trained)
+    failures += _round("Explaining", units, config, report)
     report(Progress("step", "Intervals, tables and figures"))
     results = judge(plan, trained, published, config.bootstraps)
     files = write_all(config.output, results, config, failures)

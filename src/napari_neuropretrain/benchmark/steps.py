@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.evaluation import EvaluateConfig, SplitConfig
+from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.data.split_files import SPLITS, read_splits
 from napari_neuropretrain.errors import ConfigError
@@ -25,12 +26,14 @@ JOB_OF: Mapping[type[Config], str] = {
     PretrainConfig: "pretrain",
     FinetuneConfig: "finetune",
     EvaluateConfig: "evaluate",
+    ExplainConfig: "explain",
 }
 RESULT = {
     "split": "splits.tsv",
     "pretrain": "encoder.json",
     "finetune": "model.json",
     "evaluate": "metrics.json",
+    "explain": "group_members.tsv",
 }
 """What each job writes last."""
 FREE = {

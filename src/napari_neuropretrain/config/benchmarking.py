@@ -129,6 +129,19 @@ class BenchmarkTask(Config):
     """Settings of its fine-tunings."""
 
 
+class BenchmarkOcclusion(Config):
+    """Whom the networks are asked about, for maps of what they look at."""
+
+    participants: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Test scans whose maps are averaged, of the positive group where there are
+    groups; 0 for no maps."""
+    scans: Names = ()
+    """These instead, by participant or scan; of each task those in its test part."""
+    explain: Settings = Field(default_factory=dict)
+    """Settings of explain; from coarse to fine for at most a minute, without checks,
+    where they are not given."""
+
+
 class BenchmarkPlan(Config):
     """A matrix of trainings; see docs/benchmark.md."""
 
@@ -154,6 +167,8 @@ class BenchmarkPlan(Config):
     """Settings of every pre-training."""
     evaluate: Settings = Field(default_factory=dict)
     """Settings of every test on another cohort."""
+    occlusion: BenchmarkOcclusion = BenchmarkOcclusion()
+    """Maps of one network for each task, backbone and initialisation."""
     published: Path = NOTHING
     """Table of published results, to show beside these."""
 

@@ -78,10 +78,10 @@ def write_group_maps(
             p = given.volume(one.p) + ~given.brain
             path = folder / f"{start}p_map.nii.gz"
             write_image(path, p.astype(np.float32), given.affine)
-    start = "group-all_space-MNI152_desc"
-    found["anatomy"] = folder / f"{start}-mean_T1w.nii.gz"
+    start = "group-all_space-MNI152_desc-"
+    found["anatomy"] = folder / f"{start}mean_T1w.nii.gz"
     write_image(found["anatomy"], given.anatomy, given.affine)
-    found["brain"] = folder / f"{start}-brain_mask.nii.gz"
+    found["brain"] = folder / f"{start}brain_mask.nii.gz"
     write_image(found["brain"], given.brain.astype(np.uint8), given.affine)
     return found
 
