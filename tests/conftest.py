@@ -257,3 +257,9 @@ def fake_job(tmp_path):
         return [sys.executable, str(script), mode]
 
     return command
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_queue(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let jobs that tests start not wait for those of the person who runs them."""
+    os.environ["NEUROPRETRAIN_QUEUE"] = str(tmp_path_factory.mktemp("queue"))

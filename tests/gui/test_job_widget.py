@@ -97,6 +97,11 @@ def test_what_is_wrong_is_written_under_its_field(make_widget, tmp_path):
     assert reasons["input"].text().startswith("nothing at '")
     assert reasons["input"].isVisibleTo(widget)
     assert not widget.start_button.isEnabled()
+    # Every reason at once, not one after the other.
+    widget.form.widgets["device"].value = "gpu"
+    assert reasons["device"].text().startswith("allowed: auto, cpu, mps")
+    assert reasons["input"].isVisibleTo(widget)
+    widget.form.widgets["device"].value = "cpu"
     widget.form.widgets["input"].line_edit.value = str(tmp_path)
     assert not reasons["input"].isVisibleTo(widget)
     (tmp_path / "file").write_text("")

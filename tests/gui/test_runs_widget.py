@@ -71,13 +71,13 @@ def widget(qtbot, project: Path):
 
 
 def row(widget: RunsWidget, path: Path) -> list[str]:
-    return [widget.tree._items[path].text(column) for column in range(6)]
+    return [widget.tree._items[path].text(column) for column in range(5)]
 
 
 def test_runs_are_listed_as_they_are(qtbot, widget: RunsWidget, project: Path) -> None:
     assert row(widget, project / "a")[:3] == ["a", "finished", "100 %"]
     assert row(widget, project / "b")[:3] == ["b", "failed", "25 %"]
-    assert row(widget, project / "c") == ["c", "running", "", "", "2.0 GiB", "finetune"]
+    assert row(widget, project / "c") == ["c", "running", "", "", "2.0 GiB"]
     step = {"state": "step", "step": 1, "total": 4}
     write(project / "c", step, step | {"step": 2, "time": time.time() + 60})
     qtbot.waitUntil(lambda: row(widget, project / "c")[2] == "50 %", timeout=10_000)

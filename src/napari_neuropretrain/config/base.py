@@ -79,6 +79,9 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
             lines.append(f"  {name}: unknown setting. Known here: {known}.")
         elif item["type"] == "missing":
             lines.append(f"  {name}: required, but not given.")
+        elif item["type"] == "string_pattern_mismatch" and name in model.model_fields:
+            allowed = (model.model_fields[name].description or "").rstrip(".")
+            lines.append(f"  {name}: allowed: {allowed} (given: {item['input']!r}).")
         else:
             message = item["msg"].removeprefix("Value error, ")
             lines.append(f"  {name}: {message} (given: {item['input']!r}).")

@@ -38,6 +38,7 @@ class Account:
         self._began: tuple[float, int] | None = None
         self._total: int | None = None
         self._last_step = 0
+        self._steps_tell = False
         self._message = ""
         self._scans = ScanCount()
 
@@ -48,9 +49,10 @@ class Account:
         if state in _ITEM or event.get("message") in SCAN_STEPS:
             self._move_scan(event)
             step = None
-        elif state == "epoch" and self._began is not None:
+        elif state == "epoch" and self._steps_tell:
             step = None  # the steps within the epochs tell the position better
         if step is not None and total:
+            self._steps_tell = "loss" in event.get("values", {}) and state == "step"
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
         elif state == "finished":
             self.fraction, self.stage = 1.0, ""

@@ -21,6 +21,7 @@ from typing import Any
 from napari_neuropretrain.config.base import Config, write_text
 from napari_neuropretrain.config.pulled import cache_folder
 
+FOLDER_VARIABLE = "NEUROPRETRAIN_QUEUE"
 _PATIENCE_S = 30.0
 
 
@@ -122,7 +123,12 @@ class DeviceQueue:
 
 
 def queue_folder() -> Path:
-    """Return where the tickets of this machine are: beside the pulled weights."""
+    """Return where the tickets of this machine are.
+
+    It is ``NEUROPRETRAIN_QUEUE``, or a folder beside the pulled weights.
+    """
+    if folder := os.environ.get(FOLDER_VARIABLE):
+        return Path(folder)
     host = re.sub(r"\W+", "-", platform.node()) or "here"
     return cache_folder().parent / "queue" / host
 

@@ -128,7 +128,12 @@ class JobWidget(QWidget):
     def copy_command(self) -> None:
         """Put the equivalent command line on the clipboard."""
         clipboard = QApplication.clipboard()
-        if (config := self._check()) is not None and clipboard is not None:
+        self._check()
+        try:
+            config = self.form.config()
+        except ConfigError:  # it is said by now
+            return
+        if clipboard is not None:  # its paths may be of another machine
             clipboard.setText(command_line(self.job, config))
             self.panel.state.setText("Copied the command.")
 
@@ -206,25 +211,24 @@ class JobWidget(QWidget):
         self.say(f"The result cannot be shown. {kind} {error}")
 
     def _check(self) -> Config | None:
-        """Return the settings, or show what is wrong with them."""
+        """Return the settings, or show everything that is wrong with them."""
+        absent = what_is_not_there(JOBS[self.job].options, self.form.values())
+        config, lines = None, []
         if missing := self.form.missing():
-            wrong = self.form.wrong()
-            lines = [wrong, f"To start, fill in: {', '.join(missing)}."]
-            self.say("\n".join(lines).strip(), wrong=bool(wrong))
-            self.start_button.setEnabled(False)
-            return None
-        try:
-            config = self.form.config()
-        except ConfigError as error:
-            self.say(str(error))
-            self.start_button.setEnabled(False)
-            return None
-        if problem := what_is_not_there(config):
-            self.say(problem)
-            self.start_button.setEnabled(False)
-            return None
-        self.say("")
-        self.start_button.setEnabled(self._follower is None)
+            lines = [self.form.wrong(), *absent]
+            needed = f"To start, fill in: {', '.join(missing)}."
+            wrong = any(lines)
+            lines.append(needed)
+        else:
+            try:
+                config, wrong = self.form.config(), True
+                lines = absent
+            except ConfigError as error:
+                lines, wrong = [str(error), *absent], True
+        self.say("\n".join(line for line in lines if line), wrong)
+        if lines:
+            config = None
+        self.start_button.setEnabled(config is not None and self._follower is None)
         return config
 
     def say(self, text: str, wrong: bool = True) -> None:
@@ -232,6 +236,7 @@ class JobWidget(QWidget):
         # A red that can be read in dark and light themes.
         color = "color: #d4553f;" if wrong else ""
         self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
+        text = "\n".join(dict.fromkeys(text.splitlines()))
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
         self.form.point_out(by_field(text, self.form.widgets) if wrong else {})

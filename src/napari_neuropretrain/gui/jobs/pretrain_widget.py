@@ -130,5 +130,6 @@ def _problem(values: dict[str, Any], settings: PretrainEstimateConfig | None) ->
     """Return which input is not there, whatever else is missing."""
     cohort = values.get("cohort")
     if cohort is not None and not cohort.exists():
-        return f"cohort: nothing at '{cohort}'. Give an existing folder or table."
+        words = "Give the path of an existing file or folder."
+        return f"cohort: nothing at '{cohort}'. {words}"
     return missing_path(settings) if settings is not None else ""

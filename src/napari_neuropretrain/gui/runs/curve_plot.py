@@ -117,7 +117,7 @@ class CurvePlot(QWidget):
     def _say(self) -> None:
         words = [
             f'<span style="color:{line.color}">{"╌╌" if line.dashed else "━━"}</span> '
-            + html.escape(f"{label} {value}".strip()).replace(" ", "&nbsp;")
+            + _unbroken(f"{label} {value}".strip())
             for line, (label, value) in zip(self.lines, self.values(), strict=True)
         ]
         if self.pointed is not None:
@@ -150,6 +150,11 @@ class EpochAxis(pg.AxisItem):  # type: ignore[misc, unused-ignore]
             return whole
         first, last = math.ceil(minVal), math.floor(maxVal)
         return [(1.0, [float(one) for one in range(first, last + 1)])]
+
+
+def _unbroken(words: str) -> str:
+    """Keep words on one line, at spaces and at hyphens."""
+    return html.escape(words).replace(" ", "&nbsp;").replace("-", "&#8209;")
 
 
 def _draw(line: Line) -> list[Any]:

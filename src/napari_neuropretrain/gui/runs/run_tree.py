@@ -23,7 +23,7 @@ from napari_neuropretrain.runs.account import words_for_seconds
 from napari_neuropretrain.runs.project import Listed
 from napari_neuropretrain.runs.record import RunRecord
 
-COLUMNS = ("Run", "State", "Done", "Left", "Memory", "Job")
+COLUMNS = ("Run", "State", "Done", "Left", "Memory")
 _COLORS = {
     "running": "#3d8fe0",
     "queued": "#b07d18",
@@ -34,8 +34,6 @@ _COLORS = {
     "lost": "#d4553f",
 }
 _RECOLOUR = (QEvent.Type.StyleChange, QEvent.Type.PaletteChange)
-_LEAST_NAME = 150
-"""Width of the first column, in pixels."""
 
 
 class RunTree(QTreeWidget):
@@ -57,9 +55,9 @@ class RunTree(QTreeWidget):
         header = self.header()
         if header is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+            header.setStretchLastSection(False)
             header.setMinimumSectionSize(36)
-            header.resizeSection(0, _LEAST_NAME)
         self.setIndentation(12)
         self.itemSelectionChanged.connect(self.chosen.emit)
 
@@ -104,11 +102,11 @@ class RunTree(QTreeWidget):
         left = "" if record.left_s is None else words_for_seconds(record.left_s)
         memory = record.memory.get("rss_mib" if record.live else "rss_peak_mib")
         held = "" if memory is None else f"{memory / 1024:.1f} GiB"
-        row = (record.state, done, left, held, record.job)
+        row = (record.state, done, left, held)
         for column, text in enumerate(row, start=1):
             item.setText(column, text)
         item.setForeground(1, QBrush(self._color(record.state)))
-        parts = (str(record.folder), record.stage, record.sentence)
+        parts = (f"{record.job}: {record.folder}", record.stage, record.sentence)
         for column in range(len(COLUMNS)):
             item.setToolTip(column, "\n".join(part for part in parts if part))
 

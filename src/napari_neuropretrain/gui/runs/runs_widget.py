@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     import napari
 
 _REFRESH_MS = 400
+_HEIGHTS = [190, 610]
+"""Of the list and of what is below, in pixels."""
 
 
 class RunsWidget(QWidget):
@@ -122,8 +124,8 @@ class RunsWidget(QWidget):
         split.addWidget(self.tree)
         split.addWidget(lower)
         split.setChildrenCollapsible(False)
-        split.setStretchFactor(0, 1)
-        split.setStretchFactor(1, 3)
+        split.setSizes(_HEIGHTS)
+        split.setStretchFactor(1, 1)
         outer = QVBoxLayout(self)
         outer.addLayout(top)
         outer.addWidget(split, 1)
