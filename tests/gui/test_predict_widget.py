@@ -110,10 +110,10 @@ def test_cards_say_value_interval_place_and_doubt(widget):
     age, ad = widget.cards.cards
     assert age.value.text() == "67.0 years"
     assert age.interval.text() == (
-        "90% interval: 42.8 to 91.3 (calibrated on 21 validation scans)."
+        "90 % interval: 42.8 to 91.3 (calibrated on 21 validation scans)."
     )
     assert age.spread.text() == (
-        "90% spread: 58.8 to 75.3 (spread of 10 slightly changed copies of the scan)."
+        "90 % spread: 58.8 to 75.3 (spread of 10 slightly changed copies of the scan)."
     )
     assert age.place.text().startswith("Higher than the outputs for 77 % of the 92")
     assert [label.text() for label in age.doubts] == [

@@ -61,12 +61,13 @@ class Step:
 
 def write_held_out(folder: Path) -> Path:
     """List the raw scans of the held-out participants, for the job ``predict``."""
-    lines = ["participant_id\tpath"]
+    lines = ["participant_id\tpath\tage\tsex\tsite"]
     for row in read_rows(folder / "finetune" / "predictions.tsv"):
         name = row["participant_id"]
         if row["split"] == "test":
             raw = folder / "cohort" / name / "anat" / f"{name}_T1w.nii.gz"
-            lines.append(f"{name}\t{raw.resolve()}")
+            known = (row.get(column, "n/a") for column in ("age", "sex", "site"))
+            lines.append("\t".join([name, str(raw.resolve()), *known]))
     table = folder / HELD_OUT
     write_text(table, "\n".join(lines) + "\n")
     return table

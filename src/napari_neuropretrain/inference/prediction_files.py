@@ -125,7 +125,7 @@ def describe(one: Prediction) -> str:
     limits = ""
     if interval is not None:
         ends = f"{interval.low:.3g} to {interval.high:.3g}"
-        limits = f"{interval.level:.0%} interval {ends}, {KINDS[interval.kind]}"
+        limits = f"{100 * interval.level:.0f} % interval {ends}, {KINDS[interval.kind]}"
     if card.kind == "binary":
         inner = f"probability {one.estimate.value:.3f}"
         return f"{one.label} ({inner}{'; ' + limits if limits else ''})."

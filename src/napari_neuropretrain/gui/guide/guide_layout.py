@@ -28,6 +28,8 @@ from napari_neuropretrain.gui.prediction.prediction_card import PredictionCards
 from napari_neuropretrain.gui.prediction.words import people_of
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
 
+_CURVES_HEIGHT = 220
+
 
 class GuideParts(QObject):
     """The parts of the guided path, and what they show."""
@@ -56,6 +58,7 @@ class GuideParts(QObject):
         self.happened = WrappedLabel()
         self.layers = WrappedLabel()
         self.cards = PredictionCards()
+        self.panel.curves.setMinimumHeight(_CURVES_HEIGHT)
 
     def folder(self) -> Path:
         """Return the folder that is filled in."""
@@ -82,13 +85,15 @@ class GuideParts(QObject):
         where = f"the command {page.panel}" if command else f"the panel {page.panel}"
         self.panel_words.setText(f"The same job: {where}.")
         self.say("")
-        self.show_run(
-            states[number] not in ("to do", "done") or page.title == "Fine-tune"
-        )
+        done = states[number] == "done"
+        shown = states[number] != "to do" and (not done or page.curves)
+        self.show_run(shown, ended=done)
 
-    def show_run(self, shown: bool) -> None:
-        """Show or hide progress, curves and log."""
+    def show_run(self, shown: bool, ended: bool = False) -> None:
+        """Show or hide progress, curves and log; of a run that ended only curves."""
         self.panel.setVisible(shown)
+        for part in (self.panel.state, self.panel.bar, self.panel.log):
+            part.setVisible(not ended)
 
     def show_seen(self, seen: Seen | None) -> None:
         """Show what happened in a step, and what its layers are."""
@@ -137,8 +142,8 @@ class GuideParts(QObject):
         self._tell_folder()
 
 
-def lay_out_guide(widget: QWidget, parts: GuideParts) -> None:
-    """Arrange the parts in `widget`; the page scrolls."""
+def lay_out_guide(widget: QWidget, parts: GuideParts, controls: QWidget) -> None:
+    """Arrange the parts and the controls of the view in `widget`; the page scrolls."""
     page = QWidget()
     column = QVBoxLayout(page)
     column.addWidget(parts.introduction)
@@ -149,7 +154,7 @@ def lay_out_guide(widget: QWidget, parts: GuideParts) -> None:
         column.addWidget(part)
     column.addLayout(button_row(parts.repeat, parts.cancel))
     below: tuple[QWidget, ...] = (parts.message, parts.happened, parts.layers)
-    for part in (*below, parts.cards):
+    for part in (*below, controls, parts.cards):
         column.addWidget(part)
     column.addWidget(parts.panel, 1)
     column.addStretch(0)
@@ -160,7 +165,10 @@ def lay_out_guide(widget: QWidget, parts: GuideParts) -> None:
     outer = QVBoxLayout(widget)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(scroll)
-    widget.setMinimumWidth(380)
+    # The bar of the page must not lie on its right edge.
+    bar = scroll.verticalScrollBar()
+    extent = bar.sizeHint().width() if bar is not None else 0
+    widget.setMinimumWidth(max(380, page.minimumSizeHint().width() + extent))
 
 
 def _nothing() -> None:

@@ -26,6 +26,7 @@ from napari_neuropretrain.gui.guide.seen import Seen, look_at
 from napari_neuropretrain.gui.jobs.followed_run import FollowedRun
 from napari_neuropretrain.gui.runs.follow import Update
 from napari_neuropretrain.gui.scans import view
+from napari_neuropretrain.gui.scans.view_controls import ViewControls
 from napari_neuropretrain.gui.settings import read_settings
 from napari_neuropretrain.runs.child_run import Ending
 
@@ -64,7 +65,8 @@ class GuideWidget(QWidget):
         self.run.updated.connect(self._take)
         self.run.ended.connect(self._end)
         self.parts = GuideParts()
-        lay_out_guide(self, self.parts)
+        self.controls = ViewControls(napari_viewer, threshold=False, sides=True)
+        lay_out_guide(self, self.parts, self.controls)
         self.parts.next.clicked.connect(lambda checked=False: self.go_on())
         self.parts.repeat.clicked.connect(lambda checked=False: self.repeat())
         self.parts.cancel.clicked.connect(lambda checked=False: self.cancel())

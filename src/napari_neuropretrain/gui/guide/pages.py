@@ -27,11 +27,14 @@ class Page:
         Two sentences: what it does, and why.
     panel
         Panel of the menu that runs the same job.
+    curves
+        Whether it has curves to look at afterwards.
     """
 
     title: str
     words: str
     panel: str
+    curves: bool = False
 
 
 PAGES = {
@@ -55,6 +58,7 @@ PAGES = {
         "first: some to learn from, some to choose the best epoch, some for the test. "
         "The last have never been seen when it is judged.",
         "Fine-tune",
+        curves=True,
     ),
     "predict": Page(
         "Predict",

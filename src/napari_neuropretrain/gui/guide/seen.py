@@ -169,8 +169,8 @@ def _explain(config: DemoConfig) -> Seen:
         [
             f"{name}: probability of AD {about['prediction']:.2f}; a cube of "
             f"{about['patch_mm']:g} mm was hidden {about['positions']} times.",
-            f"{inside:.0%} of the strongest 5 % of the map lie where the effect was "
-            f"planted, which fills {chance:.1%} of the brain: "
+            f"{100 * inside:.0f} % of the strongest 5 % of the map lie where the "
+            f"effect was planted, which fills {100 * chance:.1f} % of the brain: "
             f"{inside / max(chance, 1e-9):.1f} times chance.",
         ],
         [*scan, *heat, planted],

@@ -89,7 +89,7 @@ def say_interval(notes: Notes, model: Notes, kind: str = "interval") -> str:
     ends = f"{found['low']:.{digits}f} to {found['high']:.{digits}f}"
     scans, samples = model.get("validation_scans", 0), notes.get("samples", 0)
     means = _MEANS[found["kind"]].format(scans=scans, samples=samples)
-    return f"{found['level']:.0%} interval: {ends} ({means})."
+    return f"{100 * found['level']:.0f} % interval: {ends} ({means})."
 
 
 def say_spread(notes: Notes, model: Notes) -> str:
