@@ -137,10 +137,10 @@ def test_editing_excluding_undoing_and_saving_by_keys(qtbot, panel, messy_cohort
     panel.exclude()
     assert cell(panel, 3, "excluded") == "yes"
     type_into_cell(qtbot, panel, 0, "sex", "M")
-    qtbot.mouseClick(panel.panel.undo_button, LEFT)
+    qtbot.mouseClick(panel.panel.buttons.undo, LEFT)
     assert cell(panel, 0, "sex") == "F"
     assert "2 unsaved changes" in panel.panel.counted.text()
-    qtbot.mouseClick(panel.panel.save_button, LEFT)
+    qtbot.mouseClick(panel.panel.buttons.save, LEFT)
     assert "The old one is 'participants.tsv." in panel.panel.problem.text()
     assert len(list(messy_cohort.glob("*.bak"))) == 1
     rows = read_table(messy_cohort / "participants.tsv")
@@ -151,7 +151,7 @@ def test_hidden_rows_can_be_excluded_for_every_job(qtbot, panel, six_participant
     opened(qtbot, panel, six_participants)
     qtbot.keyClicks(panel.panel.filter, "age > 50 and sex = F")
     assert panel.panel.counted.text().startswith("2 of 6 lines shown")
-    qtbot.mouseClick(panel.panel.exclude_hidden_button, LEFT)
+    qtbot.mouseClick(panel.panel.buttons.exclude_hidden, LEFT)
     panel.save()
     assert [s.key for s in read_cohort(six_participants).scans] == ["sub-04", "sub-06"]
     panel.panel.filter.setText("agee > 50")
@@ -202,7 +202,7 @@ def test_a_double_click_opens_the_scan(qtbot, panel, six_participants):
 def test_what_cannot_be_read_is_said(qtbot, panel, tmp_path, six_participants):
     panel.open(tmp_path / "nothing")
     qtbot.waitUntil(lambda: "is no cohort" in panel.panel.problem.text())
-    assert not panel.panel.save_button.isEnabled()
+    assert not panel.panel.buttons.save.isEnabled()
     opened(qtbot, panel, six_participants)
     shutil.rmtree(six_participants / "sub-01")
     panel.open_scan(0)
@@ -211,7 +211,7 @@ def test_what_cannot_be_read_is_said(qtbot, panel, tmp_path, six_participants):
 
 def test_raw_scans_are_not_compared(qtbot, panel, six_participants):
     opened(qtbot, panel, six_participants)
-    qtbot.mouseClick(panel.panel.brains_button, LEFT)
+    qtbot.mouseClick(panel.panel.buttons.brains, LEFT)
     assert "only aligned volumes" in panel.panel.problem.text()
 
 
@@ -221,15 +221,15 @@ def test_brains_are_compared_in_the_background(qtbot, panel, derivatives):
     shutil.copy(one / f"sub-01{suffix}", other / f"sub-02{suffix}")
     opened(qtbot, panel, derivatives)
     assert {"rejected", "same content"} <= kinds(panel)
-    qtbot.mouseClick(panel.panel.brains_button, LEFT)
-    assert not panel.panel.brains_button.isEnabled()
+    qtbot.mouseClick(panel.panel.buttons.brains, LEFT)
+    assert not panel.panel.buttons.brains.isEnabled()
     qtbot.waitUntil(lambda: "Compared" in panel.panel.problem.text(), timeout=20_000)
-    assert panel.panel.brains_button.isEnabled()
+    assert panel.panel.buttons.brains.isEnabled()
 
 
 def test_folders_are_chosen_in_a_window_that_blocks_nothing(qtbot, panel, tmp_path):
     change_settings(data_folder=tmp_path)
-    qtbot.mouseClick(panel.panel.folder_button, LEFT)  # returns at once
+    qtbot.mouseClick(panel.panel.buttons.folder, LEFT)  # returns at once
     (dialog,) = panel.findChildren(QFileDialog)
     assert dialog.isVisible()
     assert not dialog.isModal()
@@ -252,21 +252,21 @@ def test_a_cohort_goes_on_to_the_forms(qtbot, window, six_participants, write_ta
     viewer, widget = window
     opened(qtbot, widget, six_participants)
     widget.model.setData(widget.model.index(0, 1), "33")
-    qtbot.mouseClick(widget.panel.finetune_button, LEFT)
+    qtbot.mouseClick(widget.panel.buttons.finetune, LEFT)
     assert "Save the changes first" in widget.panel.problem.text()
     widget.save()
     rows = [{"participant_id": "sub-01", "session_id": "n/a", "split": "test"}]
     splits = write_table(six_participants.parent / "splits.tsv", rows)
     widget.show_division(splits)
     widget.panel.label.setCurrentText("sex")
-    qtbot.mouseClick(widget.panel.finetune_button, LEFT)
+    qtbot.mouseClick(widget.panel.buttons.finetune, LEFT)
     docks = viewer.window.dock_widgets.values()
     (form,) = [one.form for one in docks if isinstance(one, FinetuneWidget)]
     values = form.values()
     assert values["cohort"] == six_participants
     assert values["splits"] == splits
     assert getattr(values["task"], "name", values["task"]) == "sex"
-    qtbot.mouseClick(widget.panel.new_split_button, LEFT)
+    qtbot.mouseClick(widget.panel.buttons.new_split, LEFT)
     (job,) = [one for one in docks if type(one) is JobWidget and one.job == "split"]
     assert job.form.values()["cohort"] == six_participants
     assert job.form.missing() == []
@@ -282,7 +282,7 @@ def test_the_split_that_was_made_is_shown(qtbot, window, six_participants, tmp_p
     viewer, widget = window
     change_settings(project_folder=tmp_path / "project")
     opened(qtbot, widget, six_participants)
-    qtbot.mouseClick(widget.panel.new_split_button, LEFT)
+    qtbot.mouseClick(widget.panel.buttons.new_split, LEFT)
     docks = viewer.window.dock_widgets.values()
     (job,) = [one for one in docks if type(one) is JobWidget]
     assert job.form.values()["output"] == tmp_path / "project/split-1"

@@ -32,6 +32,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.gui.cohort.charts import CohortCharts
+from napari_neuropretrain.gui.cohort.cohort_buttons import CohortButtons
 from napari_neuropretrain.gui.cohort.problem_list import ProblemList
 from napari_neuropretrain.gui.cohort.table_model import (
     PARTICIPANT,
@@ -39,17 +40,7 @@ from napari_neuropretrain.gui.cohort.table_model import (
     CohortModel,
 )
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
-from napari_neuropretrain.gui.jobs.job_layout import wide_button
 
-SHORTCUTS = {
-    "Ctrl+Alt+F": "filter",
-    "Ctrl+Alt+X": "exclude or include",
-    "Ctrl+Alt+Z": "undo",
-    "Ctrl+Alt+S": "save",
-    "Return": "open the scan",
-    "F2": "edit the cell",
-}
-"""Keys while the panel has the focus; free in napari."""
 _BY = ("sex", "label", "part", "site")
 
 
@@ -70,7 +61,7 @@ class CohortPanel(QWidget):
         self.model = model
         self.place, self.counted, self.problem = (WrappedLabel() for _ in range(3))
         self.problem.setObjectName("problem")
-        self._make_buttons()
+        self.buttons = CohortButtons()
         self.label, self.by = QComboBox(), QComboBox()
         self.label.setToolTip("Column of the table with the label.")
         self.label.setSizeAdjustPolicy(_TO_CONTENTS)
@@ -100,7 +91,8 @@ class CohortPanel(QWidget):
 
     def offer(self, cohort: bool) -> None:
         """Let everything be pressed that needs a cohort, or not."""
-        for widget in self._of_cohort:
+        self.buttons.offer(cohort)
+        for widget in (self.label, self.filter):
             widget.setEnabled(cohort)
 
     def selected(self) -> list[int]:
@@ -148,54 +140,17 @@ class CohortPanel(QWidget):
         if index.isValid():
             self.opened.emit(self.model.number_at(index.row()))
 
-    def _make_buttons(self) -> None:
-        self.folder_button = wide_button(
-            "Folder…", _nothing, "Open a BIDS, derivatives or plain folder of scans."
-        )
-        self.table_button = wide_button(
-            "Table…", _nothing, "Open a CSV or TSV table with a path column."
-        )
-        self.reload_button = wide_button(
-            "Reload", _nothing, "Read the cohort again; unsaved changes are lost."
-        )
-        self.split_button = wide_button(
-            "Split file…", _nothing, "Show who is in which part, and find leaks."
-        )
-        self.run_split_button = wide_button(
-            "Split of a run…", _nothing, "Show the division that a run used."
-        )
-        self.exclude_button = wide_button(
-            "Exclude", _nothing, "Leave the selected rows out of every job, or take "
-            "them in again (Ctrl+Alt+X)."
-        )  # fmt: skip
-        self.exclude_hidden_button = wide_button(
-            "Exclude hidden", _nothing, "Leave out everyone whom the filter hides."
-        )
-        self.undo_button = wide_button(
-            "Undo", _nothing, "Take the last change back (Ctrl+Alt+Z)."
-        )
-        self.save_button = wide_button(
-            "Save", _nothing, "Write the table; the old one is kept beside it, and "
-            "scans are never touched (Ctrl+Alt+S)."
-        )  # fmt: skip
-        self.brains_button = wide_button(
-            "Compare brains", _nothing, "Find one person under two names, by the "
-            "volumes of a preprocessed cohort."
-        )  # fmt: skip
-        self.new_split_button = wide_button(
-            "Make a split", _nothing, "Divide these participants with the job split."
-        )
-        self.finetune_button = wide_button(
-            "Fine-tune on these", _nothing, "Hand this cohort to the form Fine-tune."
-        )
-
     def _lay_out(self) -> None:
         upper, lower = QWidget(), QTabWidget()
         top = _column(upper)
-        top.addLayout(_row(self.folder_button, self.table_button, self.reload_button))
+        top.addLayout(
+            _row(self.buttons.folder, self.buttons.table, self.buttons.reload)
+        )
         top.addWidget(self.place)
         top.addLayout(
-            _row(QLabel("Label"), self.label, self.split_button, self.run_split_button)
+            _row(
+                QLabel("Label"), self.label, self.buttons.split, self.buttons.run_split
+            )
         )
         top.addWidget(self.filter)
         top.addWidget(self.problem)
@@ -203,10 +158,10 @@ class CohortPanel(QWidget):
         top.addWidget(self.counted)
         top.addLayout(
             _row(
-                self.exclude_button,
-                self.exclude_hidden_button,
-                self.undo_button,
-                self.save_button,
+                self.buttons.exclude,
+                self.buttons.exclude_hidden,
+                self.buttons.undo,
+                self.buttons.save,
             )
         )
         self.tabs = lower
@@ -221,25 +176,11 @@ class CohortPanel(QWidget):
         outer = _column(self)
         outer.addWidget(split, 1)
         outer.addLayout(
-            _row(self.brains_button, self.new_split_button, self.finetune_button)
+            _row(self.buttons.brains, self.buttons.new_split, self.buttons.finetune)
         )
         self.setMinimumWidth(380)
         policy = QSizePolicy.Policy.Expanding
         self.setSizePolicy(policy, policy)
-        self._of_cohort = (
-            self.reload_button,
-            self.label,
-            self.split_button,
-            self.run_split_button,
-            self.filter,
-            self.exclude_button,
-            self.exclude_hidden_button,
-            self.save_button,
-            self.undo_button,
-            self.brains_button,
-            self.new_split_button,
-            self.finetune_button,
-        )
 
     def _chart_tab(self) -> QWidget:
         tab = QWidget()
@@ -258,10 +199,6 @@ _ROWS = (
     QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 )
 _WIDEST = 220
-
-
-def _nothing() -> None:
-    """Wait for a slot to be connected."""
 
 
 def _column(widget: QWidget) -> QVBoxLayout:

@@ -15,16 +15,13 @@ from napari_neuropretrain.data.cohort_edits import CohortEdits
 from napari_neuropretrain.data.cohort_filter import parse_filter
 from napari_neuropretrain.data.cohort_overview import Overview
 from napari_neuropretrain.data.cohort_problems import find_problems
-from napari_neuropretrain.data.cohort_summary import (
-    age_histogram,
-    balance,
-    guess_label,
-)
+from napari_neuropretrain.data.cohort_summary import guess_label
 from napari_neuropretrain.data.division_problems import Division, read_division
 from napari_neuropretrain.data.problems import count
 from napari_neuropretrain.data.scan_headers import Header
 from napari_neuropretrain.errors import CohortError, ConfigError
 from napari_neuropretrain.gui.cohort.cohort_panel import CohortPanel
+from napari_neuropretrain.gui.cohort.counting import say_counts
 from napari_neuropretrain.gui.cohort.loading import CohortLoader
 from napari_neuropretrain.gui.cohort.pictures import Pictures
 from napari_neuropretrain.gui.cohort.table_model import MADE, CohortModel
@@ -168,7 +165,7 @@ class CohortWidget(QWidget):
                 "them, and open the derivatives folder."
             )
             return
-        self.panel.brains_button.setEnabled(False)
+        self.panel.buttons.brains.setEnabled(False)
         self.panel.say("Comparing the volumes…", False)
         self.loader.compare(self.cohort)
 
@@ -191,18 +188,18 @@ class CohortWidget(QWidget):
     def _connect(self) -> None:
         panel = self.panel
         for button, slot in (
-            (panel.folder_button, partial(self._ask, "folder")),
-            (panel.table_button, partial(self._ask, "file")),
-            (panel.reload_button, self._reload),
-            (panel.split_button, partial(self._ask_division, "file")),
-            (panel.run_split_button, partial(self._ask_division, "folder")),
-            (panel.exclude_button, self.exclude),
-            (panel.exclude_hidden_button, self.exclude_hidden),
-            (panel.undo_button, self.undo),
-            (panel.save_button, self.save),
-            (panel.brains_button, self.compare_brains),
-            (panel.new_split_button, self.make_split),
-            (panel.finetune_button, self.fine_tune),
+            (panel.buttons.folder, partial(self._ask, "folder")),
+            (panel.buttons.table, partial(self._ask, "file")),
+            (panel.buttons.reload, self._reload),
+            (panel.buttons.split, partial(self._ask_division, "file")),
+            (panel.buttons.run_split, partial(self._ask_division, "folder")),
+            (panel.buttons.exclude, self.exclude),
+            (panel.buttons.exclude_hidden, self.exclude_hidden),
+            (panel.buttons.undo, self.undo),
+            (panel.buttons.save, self.save),
+            (panel.buttons.brains, self.compare_brains),
+            (panel.buttons.new_split, self.make_split),
+            (panel.buttons.finetune, self.fine_tune),
         ):
             button.clicked.connect(partial(_call, slot))
         loader = self.loader
@@ -257,7 +254,7 @@ class CohortWidget(QWidget):
 
     def _take_brains(self, pairs: tuple[tuple[int, int], ...]) -> None:
         self.brains = pairs
-        self.panel.brains_button.setEnabled(True)
+        self.panel.buttons.brains.setEnabled(True)
         found = count(len(pairs), "pair")
         words = f"{found} of scans show the same brain." if pairs else "All differ."
         self.panel.say(f"Compared the volumes. {words}", bool(pairs))
@@ -314,44 +311,8 @@ class CohortWidget(QWidget):
             self.check()
 
     def _count(self, text: str = "") -> None:
-        """Say how many there are, and draw the charts of those that are shown."""
-        if self.cohort is None:
-            return
-        everyone, shown = self.cohort.members, self.model.shown
-        out = sum(self.cohort.excluded(one.number) for one in everyone)
-        words = [f"{len(shown)} of {count(len(everyone), 'line')} shown"]
-        words += [f"{out} excluded"] if out else []
-        changes = self.cohort.changes
-        words += [f"{count(changes, 'unsaved change')}"] if changes else []
-        words += [said] if (said := self.panel.problems.summary()) else []
-        self.panel.counted.setText(", ".join(words))
-        self.panel.place.setText(
-            f"{self.cohort.overview.root.name} ({self.cohort.overview.kind})"
-        )
-        self.panel.save_button.setEnabled(bool(changes))
-        self.panel.undo_button.setEnabled(bool(changes))
-        used = [n for n in shown if not self.cohort.excluded(n)]
-        self._draw(used)
-
-    def _draw(self, used: list[int]) -> None:
-        if self.cohort is None:
-            return
-        label = self.panel.label.currentText()
-        by = self.panel.by.currentText()
-        groups = [self._group(number, by, label) for number in used]
-        first = label if label and by != "label" else "sex"
-        values = [self.cohort.value(number, first) for number in used]
-        ages = [self.cohort.value(number, "age") for number in used]
-        title = f"{first} by {label if by == 'label' else by}"
-        self.panel.charts.show_counts(
-            title, balance(values, groups), age_histogram(ages, groups)
-        )
-
-    def _group(self, number: int, by: str, label: str) -> str:
-        if by == "part":
-            return self.model.text(number, "part")
-        column = label if by == "label" else by
-        return self.cohort.value(number, column) if self.cohort is not None else ""
+        if self.cohort is not None:
+            say_counts(self.panel, self.cohort)
 
     def _ready(self) -> bool:
         """Whether what the jobs would read is what is shown; say so if not."""

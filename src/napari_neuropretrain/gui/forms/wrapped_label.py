@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel
+
+_OTHER_FONT = (
+    QEvent.Type.Polish,
+    QEvent.Type.Show,
+    QEvent.Type.FontChange,
+    QEvent.Type.StyleChange,
+)
 
 
 class WrappedLabel(QLabel):
@@ -25,6 +33,13 @@ class WrappedLabel(QLabel):
         """Take the height that the new width needs."""
         super().resizeEvent(event)
         self._grow()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Measure anew where the theme gives it another font."""
+        done = super().event(event)
+        if event is not None and event.type() in _OTHER_FONT:
+            self._grow()
+        return done
 
     def _grow(self) -> None:
         if self.width() > 0:

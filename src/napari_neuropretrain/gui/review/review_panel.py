@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
     QLineEdit,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -187,6 +188,8 @@ class ReviewPanel(QWidget):
             else:
                 column.addLayout(row)
         self.setMinimumWidth(340)
+        policy = QSizePolicy.Policy.Expanding  # else napari leaves room below
+        self.setSizePolicy(policy, policy)
 
 
 def _nothing() -> None:

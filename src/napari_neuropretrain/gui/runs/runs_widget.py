@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -130,6 +131,8 @@ class RunsWidget(QWidget):
         outer.addLayout(top)
         outer.addWidget(split, 1)
         self.setMinimumWidth(380)
+        policy = QSizePolicy.Policy.Expanding  # else napari leaves room below
+        self.setSizePolicy(policy, policy)
 
     def _connect_buttons(self) -> None:
         buttons, commands = self.buttons, self.commands
