@@ -136,5 +136,5 @@ def _read(one: Trained) -> PanelMap | None:
         read_volume(folder / f"{_START}mean_T1w.nii.gz").data,
         volume.affine,
         np.asarray(read_volume(folder / f"{_START}brain_mask.nii.gz").data > 0),
-        one.card.unit,
+        f"change ({one.card.unit})",
     )

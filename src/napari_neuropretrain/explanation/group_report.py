@@ -98,13 +98,14 @@ def draw_groups(
 ) -> Path:
     """Draw the panel of a cohort, a row for each map; return the PNG."""
     unit = unit_of(config, card)
+    label = f"change ({unit})" if config.method == "occlusion" else unit
     rows = [
         PanelMap(
             given.volume(one.effect),
             given.anatomy,
             given.affine,
             given.brain,
-            unit,
+            label,
             outline=significant(given, one),
         )
         for one in maps

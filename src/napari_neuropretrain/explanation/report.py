@@ -78,7 +78,9 @@ def _draw(subject: Subject, values: NDArray[Any], about: Mapping[str, Any]) -> P
         derivative.image,
         derivative.affine,
         derivative.brain_mask,
-        about["unit"],
+        f"change ({about['unit']})"
+        if about["method"] == "occlusion"
+        else about["unit"],
         (size, size),
     )
     with style():
