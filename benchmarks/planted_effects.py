@@ -63,7 +63,7 @@ TOYS: dict[str, dict[str, Any]] = {
     "minit": {"dim": 64, "mlp_dim": 64, "layers": 4, "heads": 4, "dim_head": 16}
     | {"blocks": 2, "patches": 4},
     "sfcn": {"channels": [16, 32, 64, 64, 32], "dropout": 0.2},
-    "resenc_l": {"channels": [16, 32, 64, 64], "blocks": [1, 1, 2, 2]},
+    "resenc_l": {"channels": [8, 16, 32, 32], "blocks": [1, 1, 2, 2]},
 }
 """Options that fit 32 voxels and one core; what is not named is as in the catalog."""
 Map = NDArray[np.float32]
