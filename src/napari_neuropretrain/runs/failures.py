@@ -34,11 +34,12 @@ def cause_of(error: BaseException) -> Cause:
     >>> cause_of(KeyError("x"))
     'bug'
     """
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or any(sign in text for sign in MEMORY_SIGNS):
-        return "memory"
+    below: BaseException | None = error
+    while below is not None:
+        text = str(below).lower()
+        if isinstance(below, MemoryError) or any(one in text for one in MEMORY_SIGNS):
+            return "memory"
+        below = below.__cause__ or below.__context__
     if isinstance(error, OSError) and error.errno == 28:
         return "disk"
     return "bug"
