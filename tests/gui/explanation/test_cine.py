@@ -10,7 +10,7 @@ from napari_neuropretrain.gui.explanation.places import shown_map
 from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.scans import layers, view
 
-WAIT = {"timeout": 20_000}
+WAIT = {"timeout": 60_000}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from napari_neuropretrain.gui.widgets import ExplainWidget
 pytestmark = [pytest.mark.gl, pytest.mark.usefixtures("no_gl")]
 
 LEFT = Qt.MouseButton.LeftButton
-WAIT = {"timeout": 30_000}
+WAIT = {"timeout": 120_000}
 
 
 @pytest.fixture
@@ -131,6 +131,7 @@ def test_cine_and_checks_in_the_viewer(qtbot, docks, tmp_path, make_run):
     assert cine.playing
     qtbot.mouseClick(cine.play, LEFT)
     panel.parts.tabs.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: panel.switch.files.randomised is not None, **WAIT)
     qtbot.waitUntil(lambda: panel.parts.trust.random.isEnabled(), **WAIT)
     qtbot.mouseClick(panel.parts.trust.random, LEFT)
     qtbot.waitUntil(lambda: panel.switch.random_shown, **WAIT)

@@ -12,7 +12,7 @@ from napari_neuropretrain.gui.explanation.places import OWN, TEMPLATE, shown_map
 from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.scans import layers, view
 
-WAIT = {"timeout": 20_000}
+WAIT = {"timeout": 60_000}
 
 
 @pytest.fixture
@@ -78,6 +78,7 @@ def test_threshold_ranges_and_opacity_act_on_both_signs(qtbot, widget, viewer):
     look.display_high.setValue(0.4)
     assert shown_map(viewer).contrast_limits == pytest.approx([-0.4, 0.4])
     assert colors_at(viewer, 0.4, 0.8) == [1, 1]
+    widget.refresh()  # as it does by itself once events are over
     look.slider.setValue(500)  # a quarter: steps are finer where values are small
     assert look.clip_low.value() == pytest.approx(0.2)
 

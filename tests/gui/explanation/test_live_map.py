@@ -12,7 +12,7 @@ from napari_neuropretrain.gui.explanation.explain_widget import ExplainWidget
 from napari_neuropretrain.gui.explanation.live_map import LiveMap
 from napari_neuropretrain.gui.scans import layers
 
-WAIT = {"timeout": 20_000}
+WAIT = {"timeout": 60_000}
 
 
 @pytest.fixture
