@@ -126,13 +126,38 @@ def predict(demo: Path, scratch: Path, images: Path) -> None:
     viewer.close()
 
 
+def cohort(demo: Path, scratch: Path, images: Path) -> None:
+    """A cohort with some things wrong, and the division of a training."""
+    viewer, widget = open_widget(widgets.CohortWidget)
+    study = shutil.copytree(derivatives(demo), scratch / "study")
+    table = study / "participants.tsv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    lines[2] = lines[2].replace(".", "", 1)  # an age without its point
+    lines[5] = lines[5].replace("CN", "C.N.").replace("AD", "A.D.")
+    table.write_text("\n".join([*lines, lines[-1]]) + "\n", encoding="utf-8")
+    widget.open(study)
+    wait_until(lambda: widget.cohort is not None and not widget.loader.busy())
+    widget.show_division(model(demo))
+    widget.open_scan(0)
+    wait_until(lambda: bool(viewer.layers) and not widget.pictures.busy())
+    save(viewer, images / "cohort.png")
+    widget.panel.tabs.setCurrentIndex(1)
+    widget.panel.filter.setText("age > 60 and part = train")
+    save(viewer, images / "cohort-balance.png")
+    viewer.close()
+
+
 def guide(demo: Path, scratch: Path, images: Path) -> None:
     """The steps of the guided path, of which a demo has the same."""
     viewer, widget = open_widget(widgets.GuideWidget)
     widget.open_folder(demo)
     for number in range(len(widget.states)):
+        seen: list[object] = []
+        widget.showed.connect(seen.append)
         widget.show_step(number)
-        settle(8.0)  # layers load
+        deadline = time.monotonic() + LONGEST_RUN_S
+        while not seen and time.monotonic() < deadline:
+            settle(0.1)
         save(viewer, images / f"guide-{number + 1}.png")
     viewer.close()
 
@@ -198,6 +223,7 @@ def explanation(demo: Path, scratch: Path, images: Path) -> None:
 
 
 SCENES: dict[str, Callable[[Path, Path, Path], None]] = {
+    "cohort": cohort,
     "preprocess": preprocess,
     "review": review,
     "pretrain": pretrain,

@@ -57,7 +57,7 @@ class GuideWidget(QWidget):
         self, napari_viewer: napari.Viewer, command: Sequence[str] | None = None
     ) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        self.title, self._viewer = "Guided path", napari_viewer
         self.shown, self._loads = 0, 0
         self._added: list[Layer] = []
         self.states: list[StepState] = []
@@ -169,6 +169,7 @@ class GuideWidget(QWidget):
 
     def _look(self) -> None:
         self._loads += 1
+        self.parts.say("Reading what this step left…")
         name = STEPS[self.shown].name
         given = (self._loads, name, self.config)
         worker = create_worker(_look_numbered, *given, _ignore_errors=True)
@@ -187,6 +188,7 @@ class GuideWidget(QWidget):
                     self._viewer.layers.remove(layer)
             self._added = view.add_layers(self._viewer, seen.layers)
         self.parts.show_seen(seen)
+        self.parts.say("")
         if self.shown + 1 == len(STEPS):
             self.parts.say(END)
         self.showed.emit(seen)
