@@ -32,7 +32,7 @@ from napari_neuropretrain.gui.widgets import FinetuneWidget, RunsWidget
 from napari_neuropretrain.progress import Progress
 
 TICK_MS = 16
-WARM_UP_S = 120.0
+WARM_UP_S = 300.0
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def measure_all(given: argparse.Namespace, folder: Path) -> None:
     widget.cancel()
     widget.cancel()
     settle(3.0)
-    in_thread(config.replace(output=folder / "thread"), given.seconds)
+    in_thread(widget, config.replace(output=folder / "thread"), given.seconds)
     viewer.close()
 
 
@@ -96,13 +96,25 @@ def counting(take: Callable, steps: list[int]) -> Callable:
     return count
 
 
-def in_thread(config, seconds: float) -> None:
-    """Train in a thread of the viewer's own process."""
-    steps, enough = [], threading.Event()
+def in_thread(widget: FinetuneWidget, config, seconds: float) -> None:
+    """Train in a thread of the viewer's own process; the widget shows it as well."""
+    steps, said, enough = [], [], threading.Event()
+    timer = QTimer()
+
+    def show() -> None:
+        events = [said.pop(0) for _ in range(len(said))]
+        widget.panel.take(events)
+
+    timer.timeout.connect(show)
+    timer.start(200)
 
     def hear(progress: Progress) -> None:
         if enough.is_set():
             raise Cancelled("enough")
+        event = {"state": progress.state, "time": time.time()}
+        event |= {"message": progress.message, "values": dict(progress.values)}
+        event |= {"step": progress.step, "total": progress.total}
+        said.append(event)
         if "loss" in progress.values and progress.state == "step":
             steps.append(progress.step)
 

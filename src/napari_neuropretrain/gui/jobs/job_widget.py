@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.jobs import JOBS
-from napari_neuropretrain.errors import ConfigError, NeuropretrainError
+from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.forms.form import Form
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.job_layout import lay_out, wide_button
@@ -22,6 +22,7 @@ from napari_neuropretrain.gui.jobs.live_controls import LiveControls
 from napari_neuropretrain.gui.jobs.reasons import by_field, what_is_not_there
 from napari_neuropretrain.gui.jobs.results import Shown, load_result
 from napari_neuropretrain.gui.runs.follow import Follower, Update
+from napari_neuropretrain.gui.runs.run_commands import say_error
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.settings import form_defaults
@@ -156,6 +157,7 @@ class JobWidget(QWidget):
         self._follower, self._ran, self._folder_run = follower, config, folder
         self.begun.emit()
         self.panel.reset()
+        self.panel.curves.prepare()
         self.panel.busy()
         self._set_running(True)
         progress: dict[str, int | bool | str] = {"total": 0, "desc": self.title}
@@ -207,8 +209,7 @@ class JobWidget(QWidget):
         self.shown.emit(shown)
 
     def _loading_failed(self, error: Exception) -> None:
-        kind = "" if isinstance(error, NeuropretrainError) else type(error).__name__
-        self.say(f"The result cannot be shown. {kind} {error}")
+        self.say(f"The result cannot be shown. {say_error(error)}")
 
     def _check(self) -> Config | None:
         """Return the settings, or show everything that is wrong with them."""

@@ -83,12 +83,19 @@ class CurvePanel(QWidget):
         positive = all_positive(runs, title)
         self.log.setEnabled(positive)
         lines = lines_of(self._runs, title, self.smoothing.value() / _STEPS)
+        if lines:
+            self.prepare()
+        if self.plot is not None:
+            self.plot.show_lines(lines, positive and self.log.isChecked())
+
+    def prepare(self) -> None:
+        """Load pyqtgraph and make the plot: a tenth of a second.
+
+        Not with the widget, which should open fast, and not with the first curve,
+        when a training is under way and the viewer should stay fluid.
+        """
         if self.plot is None:
-            if not lines:
-                return
-            # pyqtgraph is loaded with the first curve, not with the widget.
             from napari_neuropretrain.gui.runs.curve_plot import CurvePlot
 
             self.plot = CurvePlot()
             self._column.addWidget(self.plot, 1)
-        self.plot.show_lines(lines, positive and self.log.isChecked())

@@ -74,7 +74,11 @@ class RunDetails(QWidget):
         other = before is None or before.folder != record.folder
         if other or before is None or before.began != record.began:
             self.settings.setPlainText(tail(record.folder / CONFIG, 500))
-        if other or before is None or before.log != record.log:
+        known = () if other or before is None else before.log
+        if record.live and known and record.log[: len(known)] == known:
+            for line in record.log[len(known) :]:  # quicker than all of it anew
+                self.log.appendPlainText(line)
+        elif other or known != record.log or not record.live:
             lines = list(record.log)
             if record.state in ("lost", "failed"):
                 lines.append(tail(record.folder / CONSOLE, _CONSOLE_LINES))

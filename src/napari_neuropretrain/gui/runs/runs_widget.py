@@ -106,6 +106,8 @@ class RunsWidget(QWidget):
         before = self.tree.records()
         self.tree.show_runs(found)
         self._say_empty(found)
+        if any(one.record.live for one in found):
+            self.details.curves.prepare()
         now = self.tree.records()
         same = len(now) == len(before)
         if not same or any(a is not b for a, b in zip(now, before, strict=True)):
