@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import napari
@@ -164,7 +163,8 @@ def guide(demo: Path, scratch: Path, images: Path) -> None:
 
 def runs(demo: Path, scratch: Path, images: Path) -> None:
     """Every run of the demo, with the curves of its training."""
-    viewer, widget = open_widget(partial(widgets.RunsWidget, folder=demo))
+    viewer, widget = open_widget(widgets.RunsWidget)
+    widget.open_folder(demo)
     deadline = time.monotonic() + LONGEST_RUN_S
     while not widget.tree.topLevelItemCount() and time.monotonic() < deadline:
         settle(0.1)

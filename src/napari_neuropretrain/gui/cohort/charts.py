@@ -68,7 +68,7 @@ class CohortCharts(QWidget):
         self.groups = sorted(names, key=lambda name: (name == UNKNOWN, name))
         self.title, self.bars, self.ages = title, shown, ages
         lines = len(self.bars) + 2
-        self.setMinimumHeight(int(self._line() * (lines + 8)))
+        self.setMinimumHeight(int(self._line() * (lines + 6)))
         self.updateGeometry()
         self.update()
 

@@ -53,7 +53,7 @@ class CohortWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        self._viewer, self.title = napari_viewer, "Cohort"
         self.loader = CohortLoader(self)
         self.cohort: CohortEdits | None = None
         self.division: Division | None = None
@@ -107,7 +107,8 @@ class CohortWidget(QWidget):
             self._filter()
             self.panel.size_columns()
         self.panel.by.setCurrentText("part")
-        self.panel.say(f"Parts of '{self.division.path}'.", False)
+        place = self.division.path
+        self.panel.say(f"Parts of '{place.parent.name}/{place.name}'.", False)
         self.check()
 
     def open_scan(self, number: int) -> None:

@@ -168,7 +168,7 @@ def lay_out_guide(widget: QWidget, parts: GuideParts, controls: QWidget) -> None
     # The bar of the page must not lie on its right edge.
     bar = scroll.verticalScrollBar()
     extent = bar.sizeHint().width() if bar is not None else 0
-    widget.setMinimumWidth(max(380, page.minimumSizeHint().width() + extent))
+    widget.setMinimumWidth(max(400, page.minimumSizeHint().width() + extent))
 
 
 def _nothing() -> None:
