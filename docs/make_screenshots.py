@@ -168,6 +168,7 @@ def runs(demo: Path, scratch: Path, images: Path) -> None:
     deadline = time.monotonic() + LONGEST_RUN_S
     while not widget.tree.topLevelItemCount() and time.monotonic() < deadline:
         settle(0.1)
+    widget.folder.setText(demo.name)
     widget.tree.select(model(demo))
     save(viewer, images / "runs.png")
     viewer.close()
