@@ -35,7 +35,9 @@ def make_study(tmp_path: Path, labels: tuple[float, ...], task: Task) -> Study:
     scans = []
     for number in range(5):
         image = tmp_path / f"sub-{number}_space-MNI152_desc-preproc_T1w.nii.gz"
-        notes = {"Quality": {"dice": [0.90, 0.91, 0.92, 0.93, 0.94][number], "seconds": {}}}
+        notes = {
+            "Quality": {"dice": [0.90, 0.91, 0.92, 0.93, 0.94][number], "seconds": {}}
+        }
         sidecar(image).write_text(json.dumps(notes))
         scans.append(Scan(f"sub-{number}", None, image))
     generator = torch.Generator().manual_seed(0)
