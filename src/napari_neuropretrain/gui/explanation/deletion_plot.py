@@ -9,7 +9,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_neuropretrain.gui.runs.ticks import label_of, ticks
+from napari_neuropretrain.gui.ticks import label_of, ticks
 
 _STRONGEST, _OTHERS = QColor("#e8902a"), QColor("#3d8fe0")
 _GAP = 6.0

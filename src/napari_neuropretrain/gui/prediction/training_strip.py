@@ -9,7 +9,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_neuropretrain.gui.prediction.ticks import label_of, ticks
+from napari_neuropretrain.gui.ticks import label_of, ticks
 
 COLORS = ("#3d8fe0", "#e8902a")
 """Of the groups, seen on dark and light."""
