@@ -10,9 +10,8 @@ import time
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from napari.components import ViewerModel
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from napari_neuropretrain.config.jobs import DemoConfig
 from napari_neuropretrain.errors import CheckpointError
@@ -146,28 +145,27 @@ def test_cards_load_neither_torch_nor_weights(model_file):
 def write_dicom(folder):
     """Ten slices of one series, 1 x 1 x 2 mm."""
     folder.mkdir()
-    series, study = generate_uid(), generate_uid()
     rng = np.random.default_rng(0)
     for number in range(10):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = MRImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        one = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
-        one.SOPClassUID = MRImageStorage
-        one.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-        one.SeriesInstanceUID, one.StudyInstanceUID = series, study
-        one.Modality, one.PatientID, one.SeriesDescription = "MR", "p", "t1"
-        one.InstanceNumber, one.SeriesNumber = number + 1, 1
-        one.ImagePositionPatient = [-6.0, -7.0, 2.0 * number]
-        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        one.PixelSpacing, one.SliceThickness = [1, 1], 2
-        one.Rows, one.Columns, one.SamplesPerPixel = 14, 12, 1
-        one.PhotometricInterpretation = "MONOCHROME2"
-        one.BitsAllocated, one.BitsStored, one.HighBit = 16, 12, 11
-        one.PixelRepresentation = 0
-        one.PixelData = rng.integers(0, 900, (14, 12), np.uint16).tobytes()
-        one.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+        plane = rng.integers(0, 900, (1, 14, 12)).astype(np.int16)
+        image = sitk.GetImageFromArray(plane)
+        image.SetOrigin((-6.0, -7.0, 2.0 * number))
+        image.SetSpacing((1.0, 1.0, 2.0))
+        tags = {
+            "0008|0060": "MR",
+            "0008|103e": "t1",
+            "0020|000d": "1.2.3",
+            "0020|000e": "1.2.3.1",
+            "0020|0013": str(number + 1),
+            "0020|0032": f"-6\\-7\\{2 * number}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }
+        for key, value in tags.items():
+            image.SetMetaData(key, value)
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        writer.SetFileName(str(folder / f"{number:02d}.dcm"))
+        writer.Execute(image)
     return folder
 
 
