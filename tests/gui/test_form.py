@@ -70,3 +70,14 @@ def test_wrong_combination_is_said_in_words(qtbot):
     form.widgets["stride"].value = 8
     with pytest.raises(ConfigError, match=r"stride: must be at most the patch \(4\)"):
         form.config()
+
+
+def test_zero_has_a_word_where_it_means_that_nothing_is_known(qtbot):
+    form = Form(JOBS["predict"].options)
+    qtbot.addWidget(form)
+    age = form.widgets["age"]
+    assert (age.value, age.native.text()) == (0.0, "unknown")
+    age.value = 71.5
+    assert age.native.text().startswith("71.5")
+    samples = form.widgets["samples"]
+    assert samples.native.text() == "10"

@@ -135,7 +135,9 @@ class PredictConfig(Config):
     """Predictions of each scan for its spread, by dropout or tta."""
     level: Annotated[float, Field(ge=0.5, le=0.99)] = 0.9
     """Share of people whose label a calibrated interval should hold."""
-    age: Annotated[float, Field(ge=0, le=120)] = 0.0
+    age: Annotated[
+        float, Field(ge=0, le=120, json_schema_extra={"zero": "unknown"})
+    ] = 0.0
     """Age in years, where the input is one scan and no table says it; 0: unknown."""
     sex: Literal["unknown", "F", "M"] = "unknown"
     """Sex, where the input is one scan and no table says it."""

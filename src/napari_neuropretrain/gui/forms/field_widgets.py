@@ -12,7 +12,7 @@ from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox
 
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.contract import name_shape
@@ -55,6 +55,8 @@ def make_widget(name: str, field: FieldInfo) -> FieldWidget:
     widget = create_widget(annotation=field.annotation, options=options, **value)
     if not isinstance(widget, ValueWidget):
         raise TypeError(f"No widget for the field '{name}': {field.annotation}.")
+    if isinstance(widget.native, QAbstractSpinBox):
+        widget.native.setSpecialValueText(str(_extra(field, "zero") or ""))
     return widget
 
 
