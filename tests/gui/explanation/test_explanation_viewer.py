@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage
+from qtpy.QtWidgets import QFileDialog
 
 from napari_neuropretrain.gui.explanation.explanation_widget import ExplanationWidget
 from napari_neuropretrain.gui.explanation.places import shown_map
@@ -90,6 +93,44 @@ def test_the_tools_by_clicks_and_keys(qtbot, docks):
     assert place[1] < 0.5
     qtbot.keyClick(planes.sides, Qt.Key.Key_Up)
     assert hot_place(viewer)[1] > 0.5
+
+
+def choose(qtbot, panel, button, path):
+    """Press a button that asks for a file, and give the dialog one."""
+    qtbot.mouseClick(button, LEFT)
+    (dialog,) = panel.findChildren(QFileDialog)
+    dialog.selectFile(str(path))
+    dialog.accept()
+    qtbot.waitUntil(lambda: not panel.findChildren(QFileDialog), **WAIT)
+
+
+def export(qtbot, panel, kind, path):
+    """Press an export button and wait for the file."""
+    choose(qtbot, panel, panel.parts.export.buttons[kind], path)
+    said = panel.parts.export.said
+    qtbot.waitUntil(lambda: said.text() == f"Written: {path}", **WAIT)
+
+
+def test_exports_by_their_buttons(qtbot, docks, run, tmp_path):
+    _, panel, _ = docks
+    panel.parts.tabs.setCurrentIndex(3)
+    export(qtbot, panel, "nifti", tmp_path / "whole.nii.gz")
+    made, source = nib.load(tmp_path / "whole.nii.gz"), nib.load(run)
+    assert np.array_equal(made.get_fdata(), source.get_fdata())
+    assert np.array_equal(made.affine, source.affine)
+    panel.parts.look.clip_low.setValue(0.45)
+    qtbot.mouseClick(panel.parts.export.clipped, LEFT)
+    assert panel.parts.export.clipped.isChecked()
+    export(qtbot, panel, "nifti", tmp_path / "clipped.nii.gz")
+    clipped = nib.load(tmp_path / "clipped.nii.gz").get_fdata()
+    assert sorted(clipped[clipped != 0]) == pytest.approx([-0.5, 0.8])
+    export(qtbot, panel, "panel", tmp_path / "slices.png")
+    picture = QImage(str(tmp_path / "slices.png"))
+    assert picture.width() > picture.height() > 100  # one row of three planes
+    export(qtbot, panel, "page", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "frontal pole" in page
+    assert "data:image/png" in page
 
 
 def test_3d_is_not_mirrored_by_the_switch(qtbot, docks):

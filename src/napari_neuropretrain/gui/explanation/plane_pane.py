@@ -115,9 +115,10 @@ class PlanePane(QWidget):
         return (right, left, low, high) if self.flipped else (left, right, low, high)
 
     def pixel_of(self, point: Sequence[float]) -> QPointF:
-        """Return where (z, y, x) in mm is drawn."""
+        """Return where (z, y, x) in mm is drawn; the middle without a picture."""
         area, grid = self._area(), self._grid
-        assert grid is not None, "only where a picture is shown"
+        if grid is None:
+            return area.center()
         along = self._share(grid[self.across], point[self.across])
         above = self._share(grid[self.up], point[self.up])
         along = 1 - along if self.flipped else along
