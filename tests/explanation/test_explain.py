@@ -245,7 +245,7 @@ def test_checks_and_regions_lie_beside_the_map(tmp_path):
     assert found == pytest.approx(left, rel=1e-4)
     peaks = Path(outcome.results["peaks"]).read_text().splitlines()
     assert peaks[0].split("\t")[4:] == ["size_mm3", "sign", "region"]
-    page = (config.output / "report.html").read_text()
+    page = (config.output / "report.html").read_text("utf-8")
     assert "region 3" in page
     assert "randomised network: correlation" in page
 

@@ -165,7 +165,7 @@ def test_a_finished_folder_gets_missing_measures_and_pictures(
     assert rows["sub-01"].measures["snr"] == measured["snr"]
     assert rows["sub-02"].final == "reject"
     assert "1 reject" in outcome.message
-    assert "tilted" in (out / "quality.html").read_text()
+    assert "tilted" in (out / "quality.html").read_text(encoding="utf-8")
 
 
 def test_a_scan_that_does_not_fit_is_rejected_and_shown(

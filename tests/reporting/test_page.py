@@ -22,7 +22,7 @@ def test_a_page_needs_nothing_else(tmp_path):
         drawn = inline(figure, "a figure", "By hand.")
         saved = save_figure(figure, tmp_path, "roc_test")
     parts = (warning(""), section("One", paragraph("x")), drawn, embedded(saved))
-    page = write_page(tmp_path / "page.html", "A <title>", parts).read_text()
+    page = write_page(tmp_path / "page.html", "A <title>", parts).read_text("utf-8")
     assert "<h1>A &lt;title&gt;</h1>" in page
     assert page.count("data:image/png;base64,") == 2
     assert not re.search(r'(src|href)="(?!data:)', page)

@@ -128,7 +128,7 @@ def test_exports_by_their_buttons(qtbot, docks, run, tmp_path):
     picture = QImage(str(tmp_path / "slices.png"))
     assert picture.width() > picture.height() > 100  # one row of three planes
     export(qtbot, panel, "page", tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text("utf-8")
     assert "frontal pole" in page
     assert "data:image/png" in page
 
