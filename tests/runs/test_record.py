@@ -146,6 +146,10 @@ def test_remedies_fit_the_job(tmp_path: Path) -> None:
     titles = [one.title for one in remedies(large, "memory", tried=(2, 4))]
     assert titles == ["Retry with checkpointing"]
     assert remedies(large, "memory", tried=(2, 4))[0].config.batch_size == 2
+    # Nor does a second try throw away the checkpoints of the first.
+    again = config.replace(overwrite=True)
+    for cause in ("killed", "memory"):
+        assert remedies(again, cause)[0].config.overwrite is False
     scans = PreprocessConfig(input=tmp_path, output=tmp_path, workers=4)
     (fewer,) = remedies(scans, "memory")
     assert fewer.config.workers == 2

@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.errors import Cancelled, ConfigError
 from napari_neuropretrain.progress import KEEP_BEST, Progress, silent
+from napari_neuropretrain.runs.remedies import remedies
 from napari_neuropretrain.training import callbacks
 from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.finetune import finetune
@@ -244,6 +245,27 @@ def test_half_the_batch_goes_on_in_the_same_folder(tmp_path: Path) -> None:
     assert open_training(tmp_path, given, Pace(8)) == Pace(4, 2)
     with pytest.raises(ConfigError, match="batch_size was 8, now 4"):
         check_settings(tmp_path, given | {"batch_size": 4})
+    with pytest.raises(ConfigError, match="accumulate was 1, now 2"):
+        check_settings(tmp_path, given | {"accumulate": 2})
+
+
+def test_half_of_an_odd_batch_goes_on_in_the_same_folder(tmp_path: Path) -> None:
+    config = settings(tmp_path, tmp_path, batch_size=5, accumulate=2)
+    given = {"batch_size": 5, "accumulate": 2}
+    open_training(tmp_path, given, Pace(5, 2))
+    save_state(tmp_path, {"epoch": 1})
+    half = remedies(config, "memory")[0].config.model_dump()
+    pace = Pace(half["batch_size"], half["accumulate"])
+    assert pace == Pace(5, 2).halved() == Pace(2, 5)
+    asked = {name: half[name] for name in given}
+    assert open_training(tmp_path, asked, pace) == pace
+    # One volume of an odd batch without accumulation is left out.
+    other = tmp_path / "other"
+    open_training(other, {"batch_size": 5, "accumulate": 1}, Pace(5))
+    save_state(other, {"epoch": 1})
+    check_settings(other, {"batch_size": 2, "accumulate": 2})
+    with pytest.raises(ConfigError, match="accumulate was 1, now 3"):
+        check_settings(other, {"batch_size": 2, "accumulate": 3})
 
 
 def test_a_rest_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,9 @@ def remedies(
     >>> [one.title for one in remedies(config, "killed")]
     ['Resume']
     """
+    if hasattr(config, "checkpoint_minutes"):
+        # A second try is to go on at the checkpoints of the first.
+        config = config.replace(overwrite=False)
     if cause == "memory":
         if tried and hasattr(config, "accumulate"):
             config = config.replace(batch_size=tried[0], accumulate=tried[1])
@@ -97,8 +100,9 @@ def _half_batch(config: Config) -> Remedy | None:
     changes: dict[str, Any] = {"batch_size": half}
     why = f"{half} volumes per step instead of {size}"
     if hasattr(config, "accumulate"):
-        changes["accumulate"] = config.accumulate * 2
-        why += ", and twice the steps per update, so that it learns alike"
+        # As `Pace.halved` of the training does, so that it goes on where it was.
+        changes["accumulate"] = max(1, size * config.accumulate // half)
+        why += ", and more steps per update, so that it learns alike"
     return Remedy("Retry with half the batch", why + ".", config.replace(**changes))
 
 

@@ -80,9 +80,14 @@ def check_settings(
     """
     if overwrite or not has_state(folder):
         return
-    before = _comparable(_notes(folder).get("settings", {}))
+    before = dict(_notes(folder).get("settings", {}))
     # Through JSON, where a tuple becomes a list.
-    now = _comparable(json.loads(json.dumps(dict(settings))))
+    now = dict(json.loads(json.dumps(dict(settings))))
+    steps = ("batch_size", "accumulate")
+    if {*steps} <= before.keys() & now.keys():
+        paces = [Pace(*(one[name] for name in steps)) for one in (before, now)]
+        if _learns_alike(*paces):
+            now |= {name: before[name] for name in steps}
     differing = [
         f"{name} was {json.dumps(before.get(name))}, now {json.dumps(value)}"
         for name, value in now.items()
@@ -139,12 +144,14 @@ def has_state(folder: Path) -> bool:
     return (folder / STATE).exists() or (folder / OLDER).exists()
 
 
-def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a batch be divided into steps: less memory, and as many volumes an update."""
-    given = dict(settings)
-    if "batch_size" in given:
-        given["batch_size"] *= given.pop("accumulate", 1)
-    return given
+def _learns_alike(before: Pace, now: Pace) -> bool:
+    """Whether an update sees as many volumes, or as many as halving makes of them.
+
+    Half of an odd batch leaves one volume out.
+    """
+    while before.volumes != now.volumes and before.batch_size > now.batch_size:
+        before = before.halved()
+    return before.volumes == now.volumes
 
 
 def _notes(folder: Path) -> dict[str, Any]:
