@@ -219,7 +219,7 @@ def test_the_real_viewer_opens_and_saves(
     epochs = [{"epoch": e, "loss": 1 / e, "validation_loss": 1 / e} for e in (1, 2)]
     run = write_run(tmp_path / "age", "finetune", "MAE 5.1.", epochs=epochs)
     viewer.open(str(run), plugin=PLUGIN)
-    runs = viewer.window.dock_widgets["Runs (napari-neuropretrain)"]
+    runs = viewer.window.dock_widgets["Runs (NeuroPretrain)"]
     qtbot.waitUntil(lambda: bool(runs.tree.records()), timeout=20_000)
     assert runs.tree.records()[0].folder == run
     assert "MAE 5.1." in runs.details.words.text()
@@ -227,7 +227,7 @@ def test_the_real_viewer_opens_and_saves(
     panel = viewer.window.dock_widgets["Encoder: tiny"]
     assert "simclr" in panel.text.toPlainText()
     panel.button.click()
-    form = viewer.window.dock_widgets["Fine-tune (napari-neuropretrain)"].form
+    form = viewer.window.dock_widgets["Fine-tune (NeuroPretrain)"].form
     assert form.widgets["initial_weights"].value == str(model_file)
     assert len(viewer.layers) == 2
 

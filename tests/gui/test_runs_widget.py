@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -191,30 +192,22 @@ def test_copy_and_report(widget: RunsWidget, project: Path, monkeypatch) -> None
     assert opened == [project / "a" / "report.html"]
 
 
-def test_run_again_fills_the_form_for_another_folder(project: Path) -> None:
+def test_run_again_fills_the_form_for_another_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from napari_neuropretrain.runs.record import read_run
 
     config = run_actions.changed_copy(read_run(project / "b"))
     assert config.batch_size == 8
     assert config.output == project / "b-1"
 
-    class Window:
-        def add_plugin_dock_widget(self, plugin, name, tabify):
-            assert (plugin, name) == ("napari-neuropretrain", "Fine-tune")
-            return Shown(), self
-
-    class Shown:
-        def show(self): ...
-
-        raise_ = show
-
-    class Viewer:
-        window = Window()
-
-    filled = []
-    Window.form = type("Form", (), {"fill": filled.append})
-    run_actions.open_form(Viewer(), "finetune", config)
-    assert filled == [config]
+    opened, filled = [], []
+    panel = SimpleNamespace(form=SimpleNamespace(fill=filled.append))
+    monkeypatch.setattr(
+        run_actions, "open_panel", lambda viewer, name: opened.append(name) or panel
+    )
+    run_actions.open_form(None, "finetune", config)
+    assert (opened, filled) == (["Fine-tune"], [config])
 
 
 def test_another_folder_and_an_empty_one(

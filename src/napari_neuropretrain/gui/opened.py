@@ -107,11 +107,9 @@ def _has_window(viewer: Any) -> bool:
 
 
 def _open_runs(folder: Path, viewer: Any) -> None:
-    from napari_neuropretrain.gui.settings import PLUGIN
+    from napari_neuropretrain.gui.panels import open_panel
 
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Runs", tabify=True)
-    dock.show()
-    dock.raise_()
+    widget: RunsWidget = open_panel(viewer, "Runs")
     widget.open_folder(folder)
     _select_once_listed(widget, folder)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from napari_neuropretrain.config.catalog import TASKS
 from napari_neuropretrain.gui.jobs.finetune_widget import FinetuneWidget
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
-from napari_neuropretrain.gui.settings import PLUGIN, free_folder, read_settings
+from napari_neuropretrain.gui.panels import open_panel
+from napari_neuropretrain.gui.settings import free_folder, read_settings
 
 if TYPE_CHECKING:
     import napari
@@ -34,10 +35,7 @@ def fine_tune(
     division
         Split file; None leaves the fractions.
     """
-    widget: FinetuneWidget
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, _FINETUNE, tabify=True)
-    dock.show()
-    dock.raise_()
+    widget: FinetuneWidget = open_panel(viewer, _FINETUNE)
     values: dict[str, object] = {"cohort": cohort}
     if task := _TASKS.get(label.lower()):
         values["task"] = task

@@ -8,6 +8,7 @@ from napari_neuropretrain.gui.explanation.live_map import LiveMap
 from napari_neuropretrain.gui.jobs.job_layout import button_row, wide_button
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.gui.jobs.results import Shown
+from napari_neuropretrain.gui.panels import open_panel
 from napari_neuropretrain.gui.scans.layers import OCCLUSION_KEY
 from napari_neuropretrain.gui.scans.view_controls import ViewControls
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     import napari
 
-PLUGIN, EXPLANATION, PLANES = "napari-neuropretrain", "Explanation", "Three planes"
-"""Of the plugin, and of its docks in the manifest."""
+EXPLANATION, PLANES = "Explanation", "Three planes"
+"""Names of its docks in the manifest."""
 
 
 class ExplainWidget(JobWidget):
@@ -52,10 +53,7 @@ class ExplainWidget(JobWidget):
         self._open(PLANES)
 
     def _open(self, name: str) -> None:
-        window = self._napari.window
-        dock, _ = window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
-        dock.show()
-        dock.raise_()
+        open_panel(self._napari, name)
 
     def _preview(self, values: dict[str, Any]) -> None:
         if "preview" in values:

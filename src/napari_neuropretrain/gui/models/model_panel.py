@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.job_layout import wide_button
 from napari_neuropretrain.gui.models.card import Card
-from napari_neuropretrain.gui.settings import PLUGIN
+from napari_neuropretrain.gui.panels import open_panel
 
 if TYPE_CHECKING:
     import napari
@@ -53,11 +53,7 @@ class ModelPanel(QWidget):
     def open_form(self) -> None:
         """Open the form with this file filled in."""
         form, name = _FIELDS[self.card.kind]
-        dock, widget = self._viewer.window.add_plugin_dock_widget(
-            PLUGIN, form, tabify=True
-        )
-        dock.show()
-        dock.raise_()
+        widget = open_panel(self._viewer, form)
         field = widget.form.widgets[name]
         # A field for a path keeps what it is given in a line of text.
         line = getattr(field, "line_edit", field)

@@ -19,6 +19,7 @@ from napari_neuropretrain.data.quality import (
 )
 from napari_neuropretrain.errors import CohortError, NeuropretrainError
 from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.panels import open_panel
 from napari_neuropretrain.gui.review.review_panel import ReviewPanel
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import LayerData
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import napari
 
 REPORT = "quality.html"
-_PLUGIN, _NAME = "napari-neuropretrain", "Review quality"
+_NAME = "Review quality"
 _PAUSE_MS = 150
 """A scan is loaded when the selection rests so long."""
 
@@ -157,10 +158,7 @@ def open_report(folder: Path) -> bool:
 
 def open_review(viewer: napari.Viewer, folder: Path) -> ReviewWidget:
     """Open the review beside the other docks, or find it, and list `folder`."""
-    review: ReviewWidget
-    dock, review = viewer.window.add_plugin_dock_widget(_PLUGIN, _NAME, tabify=True)
-    dock.show()
-    dock.raise_()
+    review: ReviewWidget = open_panel(viewer, _NAME)
     review.open_folder(folder)
     return review
 

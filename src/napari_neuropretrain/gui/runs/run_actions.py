@@ -11,7 +11,8 @@ from qtpy.QtGui import QDesktopServices
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.settings import PLUGIN, free_folder
+from napari_neuropretrain.gui.panels import open_panel
+from napari_neuropretrain.gui.settings import free_folder
 from napari_neuropretrain.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -65,7 +66,5 @@ def open_form(viewer: napari.Viewer, job: str, config: Config) -> None:
     """
     if job not in FORMS:
         raise ConfigError(f"'{job}' has no form. Copy it as a command instead.")
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, FORMS[job], tabify=True)
-    dock.show()
-    dock.raise_()
+    widget = open_panel(viewer, FORMS[job])
     widget.form.fill(config)

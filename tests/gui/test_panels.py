@@ -1,0 +1,67 @@
+"""A panel is there once, whether a menu or another panel opened it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from npe2 import PluginManifest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QMenu
+
+from napari_neuropretrain.gui.panels import open_panel
+
+PLUGIN, TITLE = "napari-neuropretrain", "NeuroPretrain"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Any, npe2pm: Any) -> Any:
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    return make_napari_viewer(show=True)
+
+
+def open_menu(viewer: Any, *names: str) -> Any:
+    """Walk the menu bar, and let the last menu pop up."""
+    menu: Any = viewer.window._qt_window.menuBar()
+    for name in names:
+        lines = {one.text().replace("&", ""): one for one in menu.actions()}
+        menu = lines[name].menu()
+        menu.aboutToShow.emit()
+    assert isinstance(menu, QMenu)
+    menu.popup(viewer.window._qt_window.mapToGlobal(QPoint(80, 60)))
+    return menu
+
+
+def click_line(qtbot: Any, menu: Any, text: str) -> None:
+    (line,) = [one for one in menu.actions() if one.text().startswith(text)]
+    place = menu.actionGeometry(line).center()
+    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=place)
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("no_gl")
+def test_a_panel_of_the_menu_is_found_by_other_panels(viewer: Any, qtbot: Any) -> None:
+    menu = open_menu(viewer, "Layers", "Classify", TITLE)
+    click_line(qtbot, menu, "Runs")
+    (name,) = viewer.window.dock_widgets
+    assert name == f"Runs ({TITLE})"
+    runs = viewer.window.dock_widgets[name]
+    assert open_panel(viewer, "Runs") is runs
+    # The other way round: the menu hides and shows the one that a panel opened.
+    review = open_panel(viewer, "Review quality")
+    assert review.isVisible()
+    menu = open_menu(viewer, "Layers", "Classify", TITLE)
+    click_line(qtbot, menu, "Review quality")
+    assert len(viewer.window.dock_widgets) == 2
+    assert not review.isVisible()
+    assert open_panel(viewer, "Review quality") is review
+    assert review.isVisible()
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("no_gl")
+def test_a_panel_of_a_program_is_found_too(viewer: Any) -> None:
+    _, runs = viewer.window.add_plugin_dock_widget(PLUGIN, "Runs")
+    assert open_panel(viewer, "Runs") is runs
+    with pytest.raises(KeyError):
+        open_panel(viewer, "Nothing")
