@@ -36,7 +36,7 @@ class CohortButtons:
         self.save = _button(
             "Save",
             "Write the table; the old one is kept beside it, and scans are never "
-            "touched (Ctrl+Alt+S).",
+            "touched (Ctrl+Shift+S).",
         )
         self.brains = _button(
             "Compare brains",

@@ -50,7 +50,9 @@ class ClusterTable(QWidget):
         self.least.setSuffix(" mm³")
         self.least.setKeyboardTracking(False)
         self.least.valueChanged.connect(self.least_changed)
-        self.save = wide_button("Save as TSV…", self.save_asked.emit)
+        self.least.setToolTip("Smaller clusters are not listed.")
+        tip = "Write the table with all its digits."
+        self.save = wide_button("Save as TSV…", self.save_asked.emit, tip)
         row = QHBoxLayout()
         row.addWidget(QLabel("At least"))
         row.addWidget(self.least, 1)

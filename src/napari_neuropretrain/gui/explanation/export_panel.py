@@ -43,6 +43,7 @@ class ExportPanel(QWidget):
         self.clipped.setToolTip("What lies outside the clipping range becomes 0.")
         self.rows = QComboBox()
         self.rows.addItems(("This map", "Every map listed under Cine"))
+        self.rows.setToolTip("Whose slices are drawn, one row for each map.")
         self.rows.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.gui.forms.tab_order import tab_down
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ChoiceField(QWidget):
         extra = field.json_schema_extra
         self._catalog = str(extra["catalog"]) if isinstance(extra, dict) else ""
         self._box, self._make_form = box, make_form
+        self.first_line: QWidget = box.native
         self.form: Form | None = None
         self._defaults: dict[str, Any] = {}
         self.title = Explanation()
@@ -95,6 +97,7 @@ class ChoiceField(QWidget):
         self._defaults = self.form.values()
         self.form.changed.connect(self.changed)
         self._column.addWidget(self.form)
+        tab_down(self.options_button, self.form)
         self.form.setVisible(self.options_button.isChecked())
         self.options_button.setEnabled(bool(entry.options.model_fields))
 

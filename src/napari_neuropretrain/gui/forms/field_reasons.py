@@ -6,13 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 
 from magicgui.widgets import FileEdit
 from qtpy.QtWidgets import QFormLayout, QWidget
-from superqt import QCollapsible
 
 from napari_neuropretrain.gui.forms.field_widgets import FieldWidget
-from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.forms.fold import Fold
+from napari_neuropretrain.gui.forms.sentence import Sentence
 
-RED = "#d4553f"
-"""Can be read in dark and light themes."""
 _NEEDED = "needed to start"
 
 
@@ -27,11 +25,9 @@ class FieldReasons:
         What the last layout is folded into, or None; it opens for a reason.
     """
 
-    def __init__(
-        self, layouts: Sequence[QFormLayout], fold: QCollapsible | None
-    ) -> None:
+    def __init__(self, layouts: Sequence[QFormLayout], fold: Fold | None) -> None:
         self._layouts, self._fold = layouts, fold
-        self.labels: dict[str, WrappedLabel] = {}
+        self.labels: dict[str, Sentence] = {}
 
     def show(self, rows: Mapping[str, QWidget], reasons: Mapping[str, str]) -> None:
         """Write reasons under the rows of their fields, and nothing under others."""
@@ -43,17 +39,16 @@ class FieldReasons:
                 label.setText(reason)
                 label.show()
 
-    def _label(self, name: str, row: QWidget) -> WrappedLabel:
+    def _label(self, name: str, row: QWidget) -> Sentence:
         if name not in self.labels:
-            label = WrappedLabel()
-            label.setStyleSheet(f"QLabel {{ color: {RED}; }}")
+            label = Sentence("wrong")
             self.labels[name] = label
             for layout in self._layouts:
                 place = layout.indexOf(row)
                 if place >= 0:
                     layout.insertRow(layout.getWidgetPosition(row)[0] + 1, "", label)
         if self._fold is not None and self._layouts[-1].indexOf(row) >= 0:
-            self._fold.expand(animate=False)
+            self._fold.expand()
         return self.labels[name]
 
 

@@ -22,6 +22,7 @@ from napari_neuropretrain.gui.forms.path_field import make_path_widget
 FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 
 LABELS = {
+    "age": "Age (years)",
     "dof": "DOF",
     "memory_gib": "Memory (GiB)",
     "mlp_dim": "MLP width",

@@ -12,16 +12,17 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined, unused-ignore]
 from qtpy.QtWidgets import (
     QFormLayout,
+    QLabel,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.choice import Choice
 from napari_neuropretrain.config.fields import NOTHING
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.forms.choice_field import ChoiceField
+from napari_neuropretrain.gui.forms.field_label import FieldLabel
 from napari_neuropretrain.gui.forms.field_reasons import FieldReasons, say_needed
 from napari_neuropretrain.gui.forms.field_widgets import (
     FieldWidget,
@@ -31,7 +32,9 @@ from napari_neuropretrain.gui.forms.field_widgets import (
     make_widget,
     shown_value,
 )
+from napari_neuropretrain.gui.forms.fold import Fold
 from napari_neuropretrain.gui.forms.path_field import path_row
+from napari_neuropretrain.gui.forms.tab_order import tab_down
 from napari_neuropretrain.gui.forms.weights_field import WeightsField
 
 SHOWN_FIRST = ("epochs", "device", "age")
@@ -80,11 +83,11 @@ class Form(QWidget):
             self.widgets[name] = widget
             layout = main if flat or _shown_first(name, field) else more
             self._rows[name] = self._row(name, widget, field)
-            layout.addRow(label_of(name), self._rows[name])
+            layout.addRow(self._label(name), self._rows[name])
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(main)
-        fold = _folded(more) if more.rowCount() else None
+        fold = _fold(more) if more.rowCount() else None
         if fold is not None:
             column.addWidget(fold)
         self._layouts = (main, more)
@@ -95,6 +98,7 @@ class Form(QWidget):
         """Put a widget under a field that is always shown."""
         position = self._main.getWidgetPosition(self._rows[name])
         self._main.insertRow(position[0] + 1, "", widget)
+        tab_down(self._rows[name], widget)
 
     def set_used(self, name: str, used: bool, why: str = "") -> None:
         """Let a field be filled in, or leave it out and say in it why."""
@@ -123,6 +127,13 @@ class Form(QWidget):
             widget.text = ""
         native: QWidget = widget.native
         return path_row(widget) if isinstance(widget, FileEdit) else native
+
+    def _label(self, name: str) -> QLabel:
+        """Return the name of a field, beside its first line."""
+        row = self._rows[name]
+        if isinstance(row, ChoiceField | WeightsField):
+            return FieldLabel(label_of(name), row.first_line)
+        return QLabel(label_of(name))
 
     def _tell(self, value: object = None) -> None:
         self.changed.emit()
@@ -230,10 +241,7 @@ def _field_layout() -> QFormLayout:
     return layout
 
 
-def _folded(layout: QFormLayout) -> QCollapsible:
+def _fold(layout: QFormLayout) -> Fold:
     inner = QWidget()
     inner.setLayout(layout)
-    fold = QCollapsible("More settings", expandedIcon="▾", collapsedIcon="▸")
-    fold.addWidget(inner)
-    fold.collapse(animate=False)
-    return fold
+    return Fold("More settings", "Show or hide the settings few people change.", inner)

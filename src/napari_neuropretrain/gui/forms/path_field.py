@@ -30,6 +30,8 @@ def path_row(widget: FileEdit) -> QWidget:
     native: QWidget = widget.native
     folder_only = widget.mode.value == "d"
     widget.choose_btn.text = "Folder…" if folder_only else "File…"
+    files = "Choose a file (an image, a table, or a model)."
+    widget.choose_btn.tooltip = "Choose a folder." if folder_only else files
     # In place of magicgui's own dialog, which blocks the viewer.
     kind: Literal["file", "folder"] = "folder" if folder_only else "file"
     widget.choose_btn.changed.disconnect()

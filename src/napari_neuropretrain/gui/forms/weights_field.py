@@ -40,6 +40,7 @@ class WeightsField(QWidget):
         self.note = WeightsNote("")
         self._backbone = ""
         self.box = _editable_box(line.tooltip)
+        self.first_line: QWidget = self.box
         self.explanation = Explanation()
         row = QHBoxLayout()
         row.setSpacing(2)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined, unused-ignore]
+from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
+    QObject,
+    Qt,
+    Signal,
+)
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -19,6 +23,9 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.demo.steps import STEPS
 from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
 from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.forms.panel_keys import CANCEL, START, press_with
+from napari_neuropretrain.gui.forms.sentence import Sentence
+from napari_neuropretrain.gui.forms.tab_order import tab_through
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.guide.pages import INTRODUCTION, PAGES, Page
 from napari_neuropretrain.gui.guide.seen import Seen
@@ -49,11 +56,18 @@ class GuideParts(QObject):
         self.title = QLabel()
         self.title.setStyleSheet("QLabel { font-size: 15px; font-weight: bold; }")
         self.words, self.panel_words = WrappedLabel(), Explanation()
-        self.next = wide_button("Next", _nothing)
-        self.repeat = wide_button("Repeat this step", _nothing)
-        self.cancel = wide_button("Cancel", _nothing)
-        self.message = WrappedLabel()
-        self.message.setObjectName("message")
+        self.next = wide_button("Next", _nothing, "Do the step that it names.")
+        self.repeat = wide_button(
+            "Repeat this step",
+            _nothing,
+            "Do it again; those after it are then to be done again, too.",
+        )
+        self.cancel = wide_button(
+            "Cancel",
+            _nothing,
+            "Stop the step; what was finished is kept. Press again to end it now.",
+        )
+        self.message = Sentence()
         self.panel = RunPanel()
         self.happened = WrappedLabel()
         self.layers = WrappedLabel()
@@ -122,11 +136,7 @@ class GuideParts(QObject):
 
     def say(self, text: str, wrong: bool = False) -> None:
         """Show a sentence under the buttons."""
-        # A red that can be read in dark and light themes.
-        color = "color: #d4553f;" if wrong else ""
-        self.message.setStyleSheet(f"QLabel#message {{ {color} }}")
-        self.message.setText(text)
-        self.message.setVisible(bool(text))
+        self.message.say(text, "wrong" if wrong else "plain")
 
     def _tell_folder(self) -> None:
         if self._folder.text().strip():
@@ -162,9 +172,13 @@ def lay_out_guide(widget: QWidget, parts: GuideParts, controls: QWidget) -> None
     scroll.setWidget(page)
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    tab_through(page)
     outer = QVBoxLayout(widget)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(scroll)
+    press_with(START, parts.next, widget)
+    press_with(CANCEL, parts.cancel, widget)
     # The bar of the page must not lie on its right edge.
     bar = scroll.verticalScrollBar()
     extent = bar.sizeHint().width() if bar is not None else 0

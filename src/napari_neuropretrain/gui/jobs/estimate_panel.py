@@ -20,6 +20,7 @@ from napari_neuropretrain.config.estimate import (
 )
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.forms.sentence import Sentence
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.estimate_process import (
     AnyEstimateConfig,
@@ -31,6 +32,7 @@ DELAY_MS, POLL_MS = 1200, 250
 _NO_MATTER = {"output", "seed", "learning_rate", "weight_decay", "warmup_epochs"}
 _NO_MATTER |= {"patience", "workers", "overwrite", "epochs", "probe", "probe_every"}
 _NO_MATTER |= {"probe_labels", "probe_volumes", "ema", "clip", "checkpoint_minutes"}
+_NO_MATTER |= {"trackers"}
 """Settings that an estimate does not depend on, or that need no new trial."""
 
 
@@ -55,8 +57,7 @@ class EstimatePanel(QWidget):
         self.found = Estimate()
         self.facts, self.state = WrappedLabel(), Explanation()
         self.who = WrappedLabel()
-        self.warning = WrappedLabel()
-        self.warning.setStyleSheet("QLabel { color: #ad7a0a; }")
+        self.warning = Sentence()
         self.again = side_button("Estimate again", "Try some training steps again.")
         self.again.clicked.connect(lambda checked=False: self.restart())
         row = QHBoxLayout()
@@ -149,8 +150,7 @@ class EstimatePanel(QWidget):
                 f"That is more memory than is free ({found.free_mib / 1024:.1f} GiB): "
                 "lower batch_size, turn on checkpointing, or take a smaller backbone."
             )
-        self.warning.setText("\n".join(warnings))
-        self.warning.setVisible(bool(warnings))
+        self.warning.say("\n".join(warnings), "doubt")
         self.state.setText(self._say_state())
         idle = self._config is not None and not self.busy()
         self.again.setVisible(idle and self._trial)

@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_neuropretrain.gui.forms.tab_order import tab_through
+
 if TYPE_CHECKING:
     from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 
@@ -73,6 +75,8 @@ class Lower(QWidget):
         done = super().event(event)
         if event is not None and event.type() in _GROWTH:
             self._take_room()
+        elif event is not None and event.type() == QEvent.Type.Show:
+            tab_through(self)  # some parts were put in later
         return done
 
     def _take_room(self) -> None:
@@ -113,5 +117,6 @@ def _scrolled(form: QWidget, help_text: str) -> QScrollArea:
     scroll.setWidget(top)
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     return scroll

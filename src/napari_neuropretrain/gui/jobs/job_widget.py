@@ -16,8 +16,13 @@ from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.jobs import JOBS
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.gui.forms.form import Form
-from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
-from napari_neuropretrain.gui.jobs.job_layout import lay_out, wide_button
+from napari_neuropretrain.gui.forms.sentence import Sentence
+from napari_neuropretrain.gui.jobs.job_buttons import (
+    add_keys,
+    job_buttons,
+    keep_focus,
+)
+from napari_neuropretrain.gui.jobs.job_layout import lay_out
 from napari_neuropretrain.gui.jobs.live_controls import LiveControls
 from napari_neuropretrain.gui.jobs.reasons import by_field, what_is_not_there
 from napari_neuropretrain.gui.jobs.results import Shown, load_result
@@ -78,19 +83,14 @@ class JobWidget(QWidget):
         self.form = Form(options)
         self.form.propose(form_defaults(options, job))
         self.form.changed.connect(self._check)
-        self.problem = WrappedLabel()
-        self.problem.setObjectName("problem")
-        self.start_button = wide_button("Start", self.start)
-        self.cancel_button = wide_button("Cancel", self.cancel)
-        self.copy_button = wide_button("Copy as command", self.copy_command)
-        self.follow_button = wide_button("Follow run", self.follow)
-        self.follow_button.setToolTip(
-            "Show the run of the output folder: one that still goes on, or has ended."
-        )
+        self.problem = Sentence()
+        self.start_button, self.cancel_button, *others = job_buttons(self)
+        self.follow_button, self.copy_button = others
         self.live = LiveControls(job)
         self.panel = RunPanel()
         self.panel.remedies.chosen.connect(self.retry)
         self.bottom = lay_out(self, (options.__doc__ or "").strip())
+        add_keys(self)
         self._set_running(False)
 
     def start(self) -> None:
@@ -234,20 +234,19 @@ class JobWidget(QWidget):
 
     def say(self, text: str, wrong: bool = True) -> None:
         """Show a sentence above the buttons, until the form changes."""
-        # A red that can be read in dark and light themes.
-        color = "color: #d4553f;" if wrong else ""
-        self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
         text = "\n".join(dict.fromkeys(text.splitlines()))
-        self.problem.setText(text)
-        self.problem.setVisible(bool(text))
+        self.problem.say(text, "wrong" if wrong else "plain")
         self.form.point_out(by_field(text, self.form.widgets) if wrong else {})
 
     def _set_running(self, running: bool) -> None:
-        self.form.setEnabled(not running)
+        for part in (self.cancel_button, self.start_button, self.form):
+            part.setEnabled(True)  # or there is nothing to hand the focus to
+        keep_focus(self, running)
+        self.cancel_button.setEnabled(running)
         self.start_button.setEnabled(not running)
+        self.form.setEnabled(not running)
         if not running:
             self._check()
         self.follow_button.setEnabled(not running)
         self.live.follow(self._folder_run if running else None)
-        self.cancel_button.setEnabled(running)
         self.cancel_button.setText("Cancel")

@@ -104,9 +104,14 @@ class PredictWidget(JobWidget):
         self.scans.blockSignals(False)
         self.scans.setVisible(len(people) > 1)
         self._show_scan()
-        self._area.setVisible(bool(people))
-        self.panel.log.setVisible(not people)
+        self._show_cards(bool(people))
         self._give_room()
+
+    def _show_cards(self, shown: bool) -> None:
+        """Show the cards in place of the log; the room of one is that of the other."""
+        self._area.setVisible(shown)
+        self.panel.log.setVisible(not shown)
+        self.bottom.setStretchFactor(self.panel, int(not shown))
 
     def _give_room(self) -> None:
         """Make the form small: the cards are what is looked at now."""
@@ -122,8 +127,7 @@ class PredictWidget(JobWidget):
             bar.setValue(0)
 
     def _run_begins(self) -> None:
-        self._area.setVisible(False)
-        self.panel.log.setVisible(True)
+        self._show_cards(False)
 
     def _run_ended(self, ending: Ending) -> None:
         self.layer_button.setEnabled(True)

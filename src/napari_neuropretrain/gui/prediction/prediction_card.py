@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.gui.forms.choice_field import Explanation, side_button
+from napari_neuropretrain.gui.forms.sentence import Sentence
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.prediction.training_strip import Placed, TrainingStrip
 from napari_neuropretrain.gui.prediction.words import (
@@ -29,8 +30,6 @@ from napari_neuropretrain.gui.prediction.words import (
 
 RESEARCH_USE = "For research use only."
 _CARD_HEIGHT = 220
-_WARNING = "#c77700"
-"""An amber that can be read in dark and light themes."""
 
 
 class PredictionCard(QFrame):
@@ -118,13 +117,11 @@ def _placed(notes: Notes, model: Notes) -> Placed:
     )
 
 
-def _doubt(doubt: Notes) -> WrappedLabel:
+def _doubt(doubt: Notes) -> Sentence:
     """Write a reason for doubt; what is only not known is not coloured."""
     known = doubt["kind"] != "missing"
-    label = WrappedLabel(("Warning: " if known else "Note: ") + doubt["sentence"])
-    if known:
-        label.setObjectName("doubt")
-        label.setStyleSheet(f"QLabel#doubt {{ color: {_WARNING}; }}")
+    label = Sentence("doubt" if known else "plain")
+    label.setText(("Warning: " if known else "Note: ") + doubt["sentence"])
     return label
 
 

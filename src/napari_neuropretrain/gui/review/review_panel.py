@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.data.quality import VERDICTS, QualityRow
+from napari_neuropretrain.gui.forms.sentence import Sentence
 from napari_neuropretrain.gui.jobs.job_layout import button_row, wide_button
 
 COLORS = {"keep": "#6fcf97", "look": "#f2b84b", "reject": "#f08a7b"}
@@ -54,13 +55,18 @@ class ReviewPanel(QWidget):
         super().__init__(parent)
         self._rows: dict[str, QualityRow] = {}
         self.key = ""
-        self.place, self.problem, self.verdict = _label(), _label(), _label()
-        self.folder_button = wide_button("Folder…", _nothing)
-        self.reload_button = wide_button("Reload", _nothing)
+        self.place, self.verdict, self.problem = _label(), _label(), Sentence()
+        self.folder_button = wide_button(
+            "Folder…", _nothing, "Choose the output folder of a preprocessing."
+        )
+        self.reload_button = wide_button(
+            "Reload", _nothing, "Read the table of the folder again."
+        )
         self.report_button = wide_button(
             "Open report", _nothing, "Show quality.html in the browser."
         )
-        self.report_button.setEnabled(False)
+        for button in (self.reload_button, self.report_button):
+            button.setEnabled(False)
         self.filter = QComboBox()
         self.filter.addItems(FILTERS)
         self.filter.setToolTip("List only the scans with this final verdict.")
@@ -69,10 +75,14 @@ class ReviewPanel(QWidget):
         self.table.itemSelectionChanged.connect(self._select)
         self.note = QLineEdit()
         self.note.setPlaceholderText("Note (written with Return)")
+        self.note.setToolTip("A remark about this scan, kept in quality.tsv.")
         self.note.editingFinished.connect(self._tell_note)
         self.previous, self.next = (
-            wide_button(text, partial(self.step, by))
-            for text, by in (("◂ Previous", -1), ("Next ▸", 1))
+            wide_button(text, partial(self.step, by), tip)
+            for text, by, tip in (
+                ("◂ Previous", -1, "The scan above in the list. (Alt+PgUp)"),
+                ("Next ▸", 1, "The scan below in the list. (Alt+PgDown)"),
+            )
         )
         self.previous.setShortcut("Alt+PgUp")
         self.next.setShortcut("Alt+PgDown")
@@ -84,6 +94,7 @@ class ReviewPanel(QWidget):
         """List the scans of `folder`; the selected one stays selected."""
         self._rows = dict(rows)
         self.place.setToolTip(str(folder))
+        self.reload_button.setEnabled(True)
         self._list()
 
     def show_row(self, row: QualityRow) -> None:
@@ -98,9 +109,7 @@ class ReviewPanel(QWidget):
 
     def say(self, text: str, wrong: bool = True) -> None:
         """Show a sentence, or none."""
-        self.problem.setStyleSheet("color: #e06c5a;" if wrong else "")
-        self.problem.setText(text)
-        self.problem.setVisible(bool(text))
+        self.problem.say(text, "wrong" if wrong else "plain")
 
     def step(self, by: int) -> None:
         """Select the scan `by` lines further down."""

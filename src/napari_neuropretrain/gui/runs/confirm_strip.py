@@ -25,6 +25,8 @@ class ConfirmStrip(QWidget):
         self.subject = ""
         self.question = WrappedLabel()
         self.yes, self.no = QPushButton(), QPushButton("Keep")
+        self.yes.setToolTip("Do what is asked above.")
+        self.no.setToolTip("Leave all as it is.")
         self.yes.clicked.connect(self._agree)
         self.no.clicked.connect(self.hide)
         row = QHBoxLayout()

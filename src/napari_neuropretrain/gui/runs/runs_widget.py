@@ -20,7 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.gui.forms import panel_keys
 from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.forms.panel_keys import press_with
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.runs.confirm_strip import ConfirmStrip
 from napari_neuropretrain.gui.runs.run_actions import (
@@ -148,6 +150,15 @@ class RunsWidget(QWidget):
             (buttons.delete, self._ask_to_delete),
         ):
             button.clicked.connect(partial(self._with_chosen, command))
+        for keys, button in (
+            (panel_keys.PAUSE, buttons.pause),
+            (panel_keys.KEEP_BEST, buttons.keep_best),
+            (panel_keys.CANCEL, buttons.cancel),
+            (panel_keys.AGAIN, buttons.again),
+            (panel_keys.COPY, buttons.copy),
+        ):
+            press_with(keys, button, self)
+        press_with("Del", buttons.delete, self.tree)
         buttons.remedy_chosen.connect(self._retry)
         self.confirm.agreed.connect(self._delete)
         commands.said.connect(self._tell)

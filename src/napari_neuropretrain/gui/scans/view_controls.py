@@ -47,8 +47,11 @@ class ViewControls(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         for column, plane in enumerate(view.PLANES):
-            grid.addWidget(wide_button(plane, partial(self._show, plane)), 0, column)
-        grid.addWidget(wide_button("3D", self._show_3d), 0, len(view.PLANES))
+            tip = f"Show {plane.lower()} slices."
+            button = wide_button(plane, partial(self._show, plane), tip)
+            grid.addWidget(button, 0, column)
+        volume = wide_button("3D", self._show_3d, "Show the whole volume.")
+        grid.addWidget(volume, 0, len(view.PLANES))
         self.before, self.after = (
             wide_button(side.capitalize(), partial(self._show_side, side), tip)
             for side, tip in _SIDE_TIPS.items()
