@@ -15,7 +15,7 @@ from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.training import estimate as estimating
 from napari_neuropretrain.training import findings
 from napari_neuropretrain.training import probe as probing
-from napari_neuropretrain.training.trial import Trial
+from napari_neuropretrain.training.finetune_trial import FinetuneTrial
 
 TOY = {
     "name": "tiny_densenet",
@@ -35,7 +35,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Estimate]:
 
 
 def run_trial(**changes: Any) -> None:
-    Trial(EstimateConfig.parse(VALUES | changes)).run()
+    FinetuneTrial(EstimateConfig.parse(VALUES | changes)).run()
 
 
 def test_parameters_come_first_then_scans_then_time(

@@ -15,6 +15,7 @@ from pydantic import (
 
 from napari_neuropretrain.config import catalog
 from napari_neuropretrain.config.base import Config
+from napari_neuropretrain.config.options.shapes import fit_to_shape
 from napari_neuropretrain.config.registry import Entry, Registry
 
 
@@ -63,6 +64,17 @@ def choose(kind: str, given: object) -> Choice:
             f"{registry.kind} '{name}': {problems}. Its options: {known}"
         ) from None
     return Choice(catalog=kind, name=name, options=options)
+
+
+def fit_backbone(backbone: Choice, shape: tuple[int, int, int]) -> Choice:
+    """Return the choice of a backbone, with options for volumes of `shape`.
+
+    Raises
+    ------
+    ConfigError
+        If the backbone cannot take the shape, see `fit_to_shape`.
+    """
+    return backbone.replace(options=fit_to_shape(backbone.options, shape))
 
 
 def _dump(choice: Choice) -> str | dict[str, Any]:

@@ -15,31 +15,23 @@ from napari_neuropretrain.config.choice import (
     TaskChoice,
     TuningChoice,
 )
-from napari_neuropretrain.config.contract import ShapeText
 from napari_neuropretrain.config.fields import (
     NOTHING,
-    Count,
-    Decay,
-    Device,
-    Devices,
     Fraction,
-    GradientNorm,
     InitialWeights,
     InputPath,
-    Minutes,
-    Momentum,
     Names,
-    Nodes,
-    Optimiser,
     OutputFolder,
-    Seed,
-    Trackers,
 )
 from napari_neuropretrain.config.options.sources import CohortOptions
+from napari_neuropretrain.config.training_parts import (
+    MachineSettings,
+    UpdateSettings,
+)
 
 
-class FinetuneConfig(Config):
-    """Train a network on a cohort for one task, and test it on held-out people."""
+class _FinetuneSettings(Config):
+    """What to learn, from whom, and for how long, in a fine-tuning."""
 
     cohort: InputPath
     """A derivatives folder, or a raw cohort, which is preprocessed first."""
@@ -59,23 +51,12 @@ class FinetuneConfig(Config):
     """Longest training, in passes over the training participants."""
     batch_size: Annotated[int, Field(ge=2, le=1024)] = 4
     """Volumes per step; halved where the memory is too small."""
-    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Steps whose gradients are added up for one update of the weights."""
-    optimiser: Optimiser = "adamw"
-    """adamw; adam; sgd, with Nesterov's momentum; or lars, for very large batches."""
-    momentum: Momentum = 0.9
-    """Share of the step before that is kept, by sgd and lars."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     """Decay of the weights; biases and normalisation have none."""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 2
     """Epochs over which the learning rate rises; then it falls as a cosine."""
-    clip: GradientNorm = 0.0
-    """Largest norm of the gradients of an update; 0: any."""
-    ema: Decay = 0.0
-    """Average the weights over the training with this decay, for example 0.999, and
-    validate and save the average; 0: off."""
     patience: Annotated[int, Field(ge=1, le=10_000)] = 30
     """Stop after so many epochs without a better validation loss."""
     validation_fraction: Fraction = 0.15
@@ -101,34 +82,12 @@ class FinetuneConfig(Config):
     """Label maps, or a table of region volumes, for one more baseline; -, for none."""
     augment: bool = True
     """Flip left and right, shift by up to 2 voxels, and vary the intensity."""
-    seed: Seed = 0
-    """Seed of splits, weights, augmentation and order."""
-    device: Device = "auto"
-    """auto, cpu, mps, cuda or cuda:1."""
-    devices: Devices = 1
-    """Devices on each machine that train together; they divide batch_size."""
-    nodes: Nodes = 1
-    """Machines; more than one are started by torchrun or srun."""
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
     channels_last: bool = False
     """Order feature maps by voxel: can be faster on a GPU; slower on CPUs."""
     checkpointing: bool = False
     """Compute feature maps again instead of keeping them: less memory, more time."""
     compile: bool = False
     """Compile the network (torch.compile): minutes to start, then often faster."""
-    workers: Count = 1
-    """Scans preprocessed at the same time, where the cohort is raw."""
-    threads: Count = 2
-    """CPU threads for training."""
-    shape: ShapeText = (80, 80, 80)
-    """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
-    checkpoint_minutes: Minutes = 10.0
-    """Minutes between checkpoints within an epoch; 0: only at the end of epochs."""
-    trackers: Trackers = ()
-    """tensorboard, mlflow or both hear of each epoch; logs/metrics.csv always does."""
-    overwrite: bool = False
-    """Begin anew where the run folder holds a training, finished or not."""
 
     @field_validator("test_fraction")
     @classmethod
@@ -141,8 +100,12 @@ class FinetuneConfig(Config):
         return value
 
 
-class PretrainConfig(Config):
-    """Pre-train a backbone; fine-tuning can start from the encoder."""
+class FinetuneConfig(MachineSettings, UpdateSettings, _FinetuneSettings):
+    """Train a network on a cohort for one task, and test it on held-out people."""
+
+
+class _PretrainSettings(Config):
+    """What to learn from, how, and for how long, in a pre-training."""
 
     cohort: InputPath = NOTHING
     """A derivatives folder, or a raw cohort, which is preprocessed first; -, where
@@ -161,23 +124,12 @@ class PretrainConfig(Config):
     """Longest training, in passes over the training participants."""
     batch_size: Annotated[int, Field(ge=2, le=4096)] = 16
     """Volumes per step; methods that compare volumes learn more from many."""
-    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Steps whose gradients are added up; does not show a method more volumes."""
-    optimiser: Optimiser = "adamw"
-    """adamw; adam; sgd, with Nesterov's momentum; or lars, for very large batches."""
-    momentum: Momentum = 0.9
-    """Share of the step before that is kept, by sgd and lars."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-5
     """Decay of the weights; biases and normalisation have none."""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = 10
     """Epochs over which the learning rate rises; then it falls as a cosine."""
-    clip: GradientNorm = 0.0
-    """Largest norm of the gradients of an update; 0: any."""
-    ema: Decay = 0.0
-    """Average the weights over the training with this decay, for example 0.999, and
-    validate and save the average; 0: off."""
     patience: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Stop after so many epochs without a better validation loss."""
     validation_fraction: Fraction = 0.1
@@ -198,28 +150,6 @@ class PretrainConfig(Config):
     """Epochs between two probes; the first and the last one always have one."""
     probe_volumes: Annotated[int, Field(ge=4, le=100_000)] = 256
     """Training volumes whose features a probe learns from."""
-    seed: Seed = 0
-    """Seed of division, weights, views, masks and order."""
-    device: Device = "auto"
-    """auto, cpu, mps, cuda or cuda:1."""
-    devices: Devices = 1
-    """Devices on each machine that train together; they divide batch_size."""
-    nodes: Nodes = 1
-    """Machines; more than one are started by torchrun or srun."""
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto is bfloat16 on a GPU that can do it, and float32 elsewhere."""
-    workers: Count = 1
-    """Scans preprocessed at the same time, where the cohort is raw."""
-    threads: Count = 2
-    """CPU threads for training."""
-    shape: ShapeText = (80, 80, 80)
-    """Voxels of the volumes, where the cohort is raw: 80, or 80x96x80."""
-    checkpoint_minutes: Minutes = 10.0
-    """Minutes between checkpoints within an epoch; 0: only at the end of epochs."""
-    trackers: Trackers = ()
-    """tensorboard, mlflow or both hear of each epoch; logs/metrics.csv always does."""
-    overwrite: bool = False
-    """Begin anew where the run folder holds a training, finished or not."""
 
     @field_validator("source")
     @classmethod
@@ -235,3 +165,7 @@ class PretrainConfig(Config):
                 "give a cohort, or choose another source, such as template_cohort"
             )
         return value
+
+
+class PretrainConfig(MachineSettings, UpdateSettings, _PretrainSettings):
+    """Pre-train a backbone; fine-tuning can start from the encoder."""

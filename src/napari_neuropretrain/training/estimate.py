@@ -116,7 +116,7 @@ def _trial(
         settings = Path(folder) / "estimate.yaml"
         config.to_file(settings)
         pretraining = isinstance(config, PretrainEstimateConfig)
-        module = f"{__package__}.{'pretrain_trial' if pretraining else 'trial'}"
+        module = f"{__package__}.{'pretrain' if pretraining else 'finetune'}_trial"
         process = subprocess.Popen(
             [sys.executable, "-m", module, str(settings)],
             stdin=subprocess.DEVNULL,

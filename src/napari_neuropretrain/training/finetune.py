@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.config.choice import fit_backbone
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.split_files import write_splits
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.training.augmentations import Augmentation
 from napari_neuropretrain.training.batches import (
-    count_batches,
     ordered_loader,
     training_loader,
 )
@@ -28,6 +25,7 @@ from napari_neuropretrain.training.fit_settings import (
     FitSettings,
     Loaders,
     fit_settings,
+    schedule_of,
 )
 from napari_neuropretrain.training.known_brains import (
     refuse_known_brains,
@@ -36,7 +34,6 @@ from napari_neuropretrain.training.known_brains import (
 from napari_neuropretrain.training.labelled_cohort import PARTS
 from napari_neuropretrain.training.leakage import check_leakage
 from napari_neuropretrain.training.memory import Pace
-from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.outcome import finish_training
 from napari_neuropretrain.training.resume import check_settings, open_training
 from napari_neuropretrain.training.speed import choose_precision, prepare_network
@@ -136,7 +133,7 @@ def _finetune(config: FinetuneConfig, processes: Processes, report: Report) -> O
     if not processes.leads:
         return Outcome("")
     report(Progress("metric", str(trained.cost), values=asdict(trained.cost)))
-    backbone = _backbone(config, study)
+    backbone = fit_backbone(config.backbone, study.volumes.contract.shape)
     return finish_training(
         config, backbone, task, network, study, device, trained, report
     )
@@ -146,7 +143,8 @@ def _network(
     config: FinetuneConfig, task: Task, study: Study, report: Report
 ) -> nn.Module:
     """Build the network for volumes of this shape, from scratch or from weights."""
-    network: nn.Module = config.backbone.entry.load()(_backbone(config, study).options)
+    backbone = fit_backbone(config.backbone, study.volumes.contract.shape)
+    network: nn.Module = backbone.entry.load()(backbone.options)
     if config.initial_weights:
         load_initial_weights(network, config.initial_weights, report)
     elif config.tuning.name != "full":
@@ -158,12 +156,6 @@ def _network(
     head: str = network.head_name  # type: ignore[assignment]
     start_head(network, head, task.initial_bias(study.dataset("train").targets))
     return network
-
-
-def _backbone(config: FinetuneConfig, study: Study) -> Choice:
-    """Return the chosen backbone with the shape of these volumes in its options."""
-    options = fit_to_shape(config.backbone.options, study.volumes.contract.shape)
-    return config.backbone.replace(options=options)
 
 
 def _train(
@@ -183,7 +175,7 @@ def _train(
         )
         report(Progress("warning", message))
     augment = Augmentation(config.seed) if config.augment else None
-    schedule = _schedule(config, len(study.labels_of("train")))
+    schedule = schedule_of(config, len(study.labels_of("train")))
     module = TaskModule(plan, task, schedule, augment, config.channels_last)
     sizes = ", ".join(f"{len(study.labels_of(part))} {part}" for part in PARTS)
     report(Progress("step", f"Training on {fitting.place}: {sizes} scans"))
@@ -201,21 +193,3 @@ def _train(
         )
 
     return fit(module, loaders, fitting, reporter)
-
-
-def _schedule(config: FinetuneConfig, scans: int) -> Schedule:
-    """Return the learning rate of each update, for a training of `epochs`."""
-    world = config.devices * config.nodes
-    batches = count_batches(scans, config.batch_size, world)
-    updates = math.ceil(batches / config.accumulate)
-    total = config.epochs * updates
-    # A warm-up longer than half of the training would leave no time to learn.
-    warmup = min(config.warmup_epochs * updates, total // 2)
-    return Schedule(
-        config.learning_rate,
-        config.weight_decay,
-        warmup,
-        total,
-        config.optimiser,
-        config.momentum,
-    )

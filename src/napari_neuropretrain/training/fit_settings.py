@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
-from napari_neuropretrain.training.batches import Loader
+from napari_neuropretrain.training.batches import Loader, count_batches
 from napari_neuropretrain.training.cost import Cost
 from napari_neuropretrain.training.distributed import Processes
 from napari_neuropretrain.training.memory import Pace
+from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.speed import Precision
 
 
@@ -116,4 +118,30 @@ def fit_settings(
         config.checkpoint_minutes,
         config.ema,
         config.clip,
+    )
+
+
+def schedule_of(config: FinetuneConfig | PretrainConfig, scans: int) -> Schedule:
+    """Return the learning rate of each update, for a training of `epochs`.
+
+    Parameters
+    ----------
+    config
+        Settings of the training.
+    scans
+        That it learns from.
+    """
+    world = config.devices * config.nodes
+    batches = count_batches(scans, config.batch_size, world)
+    updates = math.ceil(batches / config.accumulate)
+    total = config.epochs * updates
+    # A warm-up longer than half of the training would leave no time to learn.
+    warmup = min(config.warmup_epochs * updates, total // 2)
+    return Schedule(
+        config.learning_rate,
+        config.weight_decay,
+        warmup,
+        total,
+        config.optimiser,
+        config.momentum,
     )

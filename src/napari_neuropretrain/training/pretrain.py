@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from napari_neuropretrain.config.choice import Choice
-from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.config.choice import Choice, fit_backbone
 from napari_neuropretrain.config.options.views import ViewOptions
 from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.data.split_files import write_splits
@@ -19,7 +17,6 @@ from napari_neuropretrain.methods.batch import Method
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.reporting.safely import write_safely
 from napari_neuropretrain.training.batches import (
-    count_batches,
     ordered_loader,
     training_loader,
 )
@@ -32,10 +29,10 @@ from napari_neuropretrain.training.fit_settings import (
     FitSettings,
     Loaders,
     fit_settings,
+    schedule_of,
 )
 from napari_neuropretrain.training.known_brains import brains_of, remember_brains
 from napari_neuropretrain.training.memory import Pace
-from napari_neuropretrain.training.module import Schedule
 from napari_neuropretrain.training.online_probe import make_probe
 from napari_neuropretrain.training.pretrain_cohort import PretrainCohort, gather_cohort
 from napari_neuropretrain.training.pretrain_file import save_pretrained
@@ -132,7 +129,7 @@ def _pretrain(config: PretrainConfig, processes: Processes, report: Report) -> O
         write_splits(Path(config.output) / "splits.tsv", cohort.parts)
         remember_brains(config, brains_of(config, cohort, report), cohort.parts)
     torch.manual_seed(config.seed)
-    backbone = _backbone(config, cohort)
+    backbone = fit_backbone(config.backbone, cohort.source.shape)
     method = _method(config, backbone, cohort, report)
     fitting = fit_settings(config, pace, processes, precision)
     trained = _train(config, method, cohort, fitting, report)
@@ -165,12 +162,6 @@ def _check_pair(config: PretrainConfig) -> type[Method]:
     return kind
 
 
-def _backbone(config: PretrainConfig, cohort: PretrainCohort) -> Choice:
-    """Return the chosen backbone with the shape of these volumes in its options."""
-    options = fit_to_shape(config.backbone.options, cohort.source.shape)
-    return config.backbone.replace(options=options)
-
-
 def _method(
     config: PretrainConfig, backbone: Choice, cohort: PretrainCohort, report: Report
 ) -> nn.Module:
@@ -194,7 +185,7 @@ def _train(
     learning = tuple(one for one in network.parameters() if one.requires_grad)
     plan = Plan(network, [Group("all", learning)])
     train, validation = cohort.dataset("train"), cohort.dataset("validation")
-    schedule = _schedule(config, len(train))
+    schedule = schedule_of(config, len(train))
     draws, probe = _draws(config, network, cohort), make_probe(config, cohort, report)
     module = PretrainModule(plan, schedule, *draws, probe, config.epochs)
     message = f"{len(train)} training and {len(validation)} validation scans"
@@ -232,24 +223,6 @@ def _draws(
 
 def _judge_features(features: Tensor) -> tuple[str, float]:
     return "feature_rank", feature_rank(features)
-
-
-def _schedule(config: PretrainConfig, scans: int) -> Schedule:
-    """Return the learning rate of each update, for a training of `epochs`."""
-    world = config.devices * config.nodes
-    batches = count_batches(scans, config.batch_size, world)
-    updates = math.ceil(batches / config.accumulate)
-    total = config.epochs * updates
-    # A warm-up longer than half of the training would leave no time to learn.
-    warmup = min(config.warmup_epochs * updates, total // 2)
-    return Schedule(
-        config.learning_rate,
-        config.weight_decay,
-        warmup,
-        total,
-        config.optimiser,
-        config.momentum,
-    )
 
 
 def _outcome(path: Path, cohort: PretrainCohort, trained: Fit) -> Outcome:

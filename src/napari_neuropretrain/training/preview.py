@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_neuropretrain.config.base import write_text
-from napari_neuropretrain.config.options.shapes import fit_to_shape
+from napari_neuropretrain.config.choice import fit_backbone
 from napari_neuropretrain.config.options.views import ViewOptions
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.data.template import template_grid
@@ -124,11 +124,10 @@ def _restored(
     config: PreviewConfig, source: VolumeSource, volume: Tensor, report: Report
 ) -> tuple[list[Picture], str]:
     """Return the masked and the restored volume, and whose weights restored it."""
-    options = fit_to_shape(config.backbone.options, source.shape)
-    backbone = config.backbone.replace(options=options)
+    backbone = fit_backbone(config.backbone, source.shape)
     torch.manual_seed(config.seed)
     method: nn.Module = config.method.entry.load()(
-        config.method.options, backbone.entry.load()(options)
+        config.method.options, backbone.entry.load()(backbone.options)
     )
     weights = load_weights(config, method, backbone.name, report)
     device = find_device(config.device)

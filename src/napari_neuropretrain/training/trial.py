@@ -1,45 +1,29 @@
-"""What `estimate` runs in a process of its own: build, check, and try some steps."""
+"""What an estimate runs in a process of its own: build, check, and try some steps."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
-from napari_neuropretrain.config.choice import Choice
+from napari_neuropretrain.config.choice import Choice, fit_backbone
 from napari_neuropretrain.config.contract import PreprocessingContract
-from napari_neuropretrain.config.estimate import EstimateConfig
-from napari_neuropretrain.config.fields import NOTHING
-from napari_neuropretrain.config.options.shapes import fit_to_shape
-from napari_neuropretrain.data.participants import Cohort, read_cohort
-from napari_neuropretrain.preprocessing.derivatives import (
-    contract_of,
-    read_sidecar,
-)
-from napari_neuropretrain.training.augmentations import Augmentation
-from napari_neuropretrain.training.division import divide_by
-from napari_neuropretrain.training.findings import Findings, run_apart
-from napari_neuropretrain.training.labelled_cohort import PARTS, read_labels
-from napari_neuropretrain.training.leakage import check_leakage
-from napari_neuropretrain.training.module import Schedule
-from napari_neuropretrain.training.people import describe_people
-from napari_neuropretrain.training.preprocessed import refuse_mixture
+from napari_neuropretrain.config.estimate import EstimateConfig, PretrainEstimateConfig
+from napari_neuropretrain.training.findings import Findings
+from napari_neuropretrain.training.pretrain_module import PretrainModule
 from napari_neuropretrain.training.probe import Probe
-from napari_neuropretrain.training.speed import (
-    choose_precision,
-    prepare_network,
-)
-from napari_neuropretrain.training.task import Task
+from napari_neuropretrain.training.speed import choose_precision
 from napari_neuropretrain.training.task_module import TaskModule
-from napari_neuropretrain.tuning.plan import Plan
 from napari_neuropretrain.weights.device import find_device
 from napari_neuropretrain.weights.initial import check_initial_weights
 
+AnyEstimate = TypeVar("AnyEstimate", EstimateConfig, PretrainEstimateConfig)
 
-class Trial:
-    """Find out more and more about a fine-tuning.
+
+class Trial(ABC, Generic[AnyEstimate]):
+    """Find out more and more about a training.
 
     Parameters
     ----------
@@ -47,8 +31,8 @@ class Trial:
         Its settings.
     """
 
-    def __init__(self, config: EstimateConfig) -> None:
-        self.config = config
+    def __init__(self, config: AnyEstimate) -> None:
+        self.config: AnyEstimate = config
         self.findings = Findings(config.epochs)
 
     def run(self) -> None:
@@ -63,94 +47,42 @@ class Trial:
         device = find_device(config.device)
         precision = choose_precision(config.precision, device)
         torch.set_num_threads(config.threads)
-        given = config.cohort != NOTHING
-        cohort = read_cohort(config.cohort) if given else None
-        contract = self._contract(cohort)
-        backbone = self._count(contract)
+        shape, contract = self.open()
+        backbone = fit_backbone(config.backbone, shape)
+        with torch.device("meta"):
+            parameters, trainable = self.count(backbone)
+        self.findings.tell(shape=shape, parameters=parameters, trainable=trainable)
         self._check_weights(backbone, contract)
-        if cohort is not None:
-            task = self._count_scans(cohort)
-            if config.probe_seconds:
-                module = _module(config, backbone, task)
-                probe = Probe(config, module, device, precision)
-                self.findings.tell(device=str(device))
-                for changes in probe.steps(self.findings.found):
-                    self.findings.tell(**changes)
+        if self.divide() and config.probe_seconds:
+            module = self.module(backbone)
+            self.findings.tell(device=str(device))
+            probe = Probe(config, module, device, precision)
+            for changes in probe.steps(self.findings.found):
+                self.findings.tell(**changes)
         self.findings.tell(done=True)
 
-    def _contract(self, cohort: Cohort | None) -> PreprocessingContract:
-        """Return how the volumes are, or will be, preprocessed."""
-        if cohort is None or cohort.kind != "preprocessed":
-            return PreprocessingContract(shape=self.config.shape)
-        first = cohort.scans[0].path
-        return contract_of(first, read_sidecar(first))
+    @abstractmethod
+    def open(self) -> tuple[tuple[int, int, int], PreprocessingContract | None]:
+        """Open the data; return the voxels of its volumes, and how they are made."""
 
-    def _count(self, contract: PreprocessingContract) -> Choice:
-        """Build the network without its numbers, and count them."""
-        config = self.config
-        options = fit_to_shape(config.backbone.options, contract.shape)
-        backbone = config.backbone.replace(options=options)
-        with torch.device("meta"):
-            network: nn.Module = backbone.entry.load()(options)
-            plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
-        # Refuses what cannot be checkpointed.
-        prepare_network(network, config.replace(compile=False, channels_last=False))
-        self.findings.tell(
-            shape=contract.shape, parameters=plan.total, trainable=plan.trainable
-        )
-        return backbone
+    @abstractmethod
+    def count(self, backbone: Choice) -> tuple[int, int]:
+        """Build the network without its numbers; return how many, and that learn."""
 
-    def _check_weights(self, backbone: Choice, contract: PreprocessingContract) -> None:
-        source = self.config.initial_weights
-        if not source:
-            if self.config.tuning.name != "full":
-                message = (
-                    f"'{self.config.tuning}' without initial weights: what does not "
-                    "learn keeps its random weights."
-                )
-                self.findings.tell((message,))
-            return
-        with torch.device("meta"):
-            network: nn.Module = backbone.entry.load()(backbone.options)
-        self.findings.tell(
-            check_initial_weights(network, source, backbone.name, contract)
-        )
+    @abstractmethod
+    def divide(self) -> bool:
+        """Divide the data as the training would; whether there is any."""
 
-    def _count_scans(self, cohort: Cohort) -> Task:
-        """Divide the scans as the training would."""
-        config = self.config
-        if cohort.kind == "preprocessed":
-            refuse_mixture(cohort)
-        task: Task = config.task.entry.load()(config.task.options)
-        column = config.label or task.options.label
-        labels = read_labels(cohort, task, column, self.findings.hear)
-        scans = [scan for scan in cohort.scans if scan.key in labels.values]
-        parts = divide_by(config, scans, labels.values, task, self.findings.hear)
-        listed = [scan for scan in scans if scan.key in parts]
-        check_leakage(listed, parts, config, self.findings.hear)
-        raw = len(cohort.scans) if cohort.kind != "preprocessed" else 0
-        given = list(parts.values())
-        counts = {part: given.count(part) for part in PARTS}
-        people = describe_people(listed, parts, task, column)
-        self.findings.tell(scans=counts, raw_scans=raw, people=people)
-        return task
+    @abstractmethod
+    def module(self, backbone: Choice) -> TaskModule | PretrainModule:
+        """Build what would be trained, not compiled."""
 
-
-def _module(config: EstimateConfig, backbone: Choice, task: Task) -> TaskModule:
-    """Build what would be trained, not compiled."""
-    network: nn.Module = backbone.entry.load()(backbone.options)
-    plan: Plan = config.tuning.entry.load()(network, config.tuning.options)
-    prepare_network(network, config.replace(compile=False))
-    schedule = Schedule(config.learning_rate, config.weight_decay, 1, 1000)
-    augment = Augmentation(config.seed) if config.augment else None
-    return TaskModule(plan, task, schedule, augment, config.channels_last)
-
-
-def main(settings: Path) -> int:
-    """Run the trial of a settings file."""
-    trial = Trial(EstimateConfig.from_file(settings))
-    return run_apart(trial.findings, trial.run)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    def _check_weights(
+        self, backbone: Choice, contract: PreprocessingContract | None
+    ) -> None:
+        weights = self.config.initial_weights
+        if weights:
+            with torch.device("meta"):
+                network: nn.Module = backbone.entry.load()(backbone.options)
+            notes = check_initial_weights(network, weights, backbone.name, contract)
+            self.findings.tell(notes)
