@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import (  # type: ignore[attr-defined, unused-ignore]
     QItemSelectionModel,
@@ -94,6 +94,14 @@ class CohortPanel(QWidget):
         self.buttons.offer(cohort)
         for widget in (self.label, self.filter):
             widget.setEnabled(cohort)
+
+    def offer_labels(self, columns: Sequence[str], chosen: str) -> None:
+        """Offer the columns of a table as labels, without telling anyone."""
+        self.label.blockSignals(True)
+        self.label.clear()
+        self.label.addItems(["", *columns])
+        self.label.setCurrentText(chosen)
+        self.label.blockSignals(False)
 
     def selected(self) -> list[int]:
         """Return the members whose rows are selected, from top to bottom."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_neuropretrain.data.cohort_edits import CohortEdits
 from napari_neuropretrain.data.cohort_filter import parse_filter
@@ -25,9 +25,8 @@ from napari_neuropretrain.gui.cohort.counting import say_counts
 from napari_neuropretrain.gui.cohort.loading import CohortLoader
 from napari_neuropretrain.gui.cohort.pictures import Pictures
 from napari_neuropretrain.gui.cohort.table_model import MADE, CohortModel
-from napari_neuropretrain.gui.cohort.where_to_go import fine_tune, make_split
+from napari_neuropretrain.gui.cohort.where_to_go import NextJobs
 from napari_neuropretrain.gui.forms.choose_path import choose_path
-from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import LayerData
 
@@ -59,7 +58,7 @@ class CohortWidget(QWidget):
         self.division: Division | None = None
         self.headers: dict[int, Header] = {}
         self.brains: tuple[tuple[int, int], ...] = ()
-        self._splits: list[JobWidget] = []
+        self.next = NextJobs(napari_viewer, self)
         self.pictures = Pictures(self)
         self.model = CohortModel(self.pictures)
         self.panel = CohortPanel(self.model)
@@ -172,19 +171,12 @@ class CohortWidget(QWidget):
 
     def make_split(self) -> None:
         """Open the job split with this cohort."""
-        if self._ready() and self.cohort is not None:
-            label = self.panel.label.currentText()
-            job = make_split(self._viewer, self.cohort.overview.root, label)
-            if job not in self._splits:
-                self._splits.append(job)
-                job.ended.connect(partial(self._take_split, job))
+        self.next.split(self.cohort, self.panel.label.currentText())
 
     def fine_tune(self) -> None:
         """Hand the cohort, its label and its division to the form Fine-tune."""
-        if self._ready() and self.cohort is not None:
-            label = self.panel.label.currentText()
-            division = self.division.path if self.division else None
-            fine_tune(self._viewer, self.cohort.overview.root, label, division)
+        division = self.division.path if self.division else None
+        self.next.fine_tune(self.cohort, self.panel.label.currentText(), division)
 
     def _connect(self) -> None:
         panel = self.panel
@@ -209,6 +201,8 @@ class CohortWidget(QWidget):
         loader.brains.connect(self._take_brains)
         loader.layers.connect(self._take_layers)
         loader.failed.connect(panel.say)
+        self.next.divided.connect(self.show_division)
+        self.next.refused.connect(panel.say)
         panel.opened.connect(self.open_scan)
         panel.filter.textChanged.connect(self._filter)
         panel.label.currentTextChanged.connect(self._choose_label)
@@ -218,7 +212,7 @@ class CohortWidget(QWidget):
         panel.add_shortcut("Ctrl+Alt+F", panel.filter.setFocus)
         panel.add_shortcut("Ctrl+Alt+X", self.exclude)
         panel.add_shortcut("Ctrl+Alt+Z", self.undo)
-        panel.add_shortcut("Ctrl+Alt+S", self.save)
+        panel.add_shortcut("Ctrl+Shift+S", self.save)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Let go of what is still being read."""
@@ -239,7 +233,7 @@ class CohortWidget(QWidget):
         }
         self.model.set_parts({})
         self.model.set_cohort(self.cohort, label := guess_label(columns, values))
-        _fill(self.panel.label, ["", *columns], label)
+        self.panel.offer_labels(columns, label)
         self.panel.filter.clear()
         self.panel.size_columns()
         self.panel.offer(True)
@@ -263,11 +257,6 @@ class CohortWidget(QWidget):
 
     def _take_layers(self, layers: list[LayerData]) -> None:
         view.add_layers(self._viewer, layers)
-
-    def _take_split(self, job: JobWidget, ending: object) -> None:
-        output = job.form.values().get("output")
-        if getattr(ending, "state", "") == "finished" and output is not None:
-            self.show_division(Path(output))
 
     def _change(self, numbers: Iterable[int], excluded: bool = True) -> None:
         if self.cohort is not None:
@@ -315,13 +304,6 @@ class CohortWidget(QWidget):
         if self.cohort is not None:
             say_counts(self.panel, self.cohort)
 
-    def _ready(self) -> bool:
-        """Whether what the jobs would read is what is shown; say so if not."""
-        if self.cohort is not None and self.cohort.changes:
-            self.panel.say("Save the changes first: jobs read the table on disk.")
-            return False
-        return self.cohort is not None
-
     def _ask(self, kind: Literal["file", "folder"]) -> None:
         start = str(self.cohort.overview.root) if self.cohort is not None else ""
         title = "Cohort folder" if kind == "folder" else "Table of a cohort"
@@ -339,12 +321,3 @@ class CohortWidget(QWidget):
 
 def _call(slot: Callable[[], object], checked: bool = False) -> None:
     slot()
-
-
-def _fill(box: QComboBox, names: list[str], chosen: str) -> None:
-    """Offer other names without telling anyone."""
-    box.blockSignals(True)
-    box.clear()
-    box.addItems(names)
-    box.setCurrentText(chosen)
-    box.blockSignals(False)

@@ -1,20 +1,19 @@
-"""The dock widget of fine-tuning: what fits together, and what it would cost."""
+"""The dock widget of fine-tuning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.estimate import EstimateConfig
-from napari_neuropretrain.gui.jobs.estimate_panel import EstimatePanel, estimate_config
-from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.estimate_panel import estimate_config
+from napari_neuropretrain.gui.jobs.training_widget import TrainingWidget
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-class FinetuneWidget(JobWidget):
+class FinetuneWidget(TrainingWidget):
     """Train a network for a task.
 
     Parameters
@@ -31,37 +30,9 @@ class FinetuneWidget(JobWidget):
         command: Sequence[str] | None = None,
         estimate_command: Sequence[str] | None = None,
     ) -> None:
-        self._ready = False
-        super().__init__("finetune", "Fine-tune", napari_viewer, command)
-        self.weights = self.form.weights["initial_weights"]
-        self.estimate = EstimatePanel(estimate_command)
-        self.bottom.insertWidget(0, self.estimate)
-        self.estimate.changed.connect(self._check)
-        self._ready = True
+        title = "Fine-tune"
+        super().__init__("finetune", title, napari_viewer, command, estimate_command)
         self._check()
 
-    def _set_running(self, running: bool) -> None:
-        """Make room for the run; an estimate beside it would only disturb it."""
-        super()._set_running(running)
-        if self._ready and running:
-            self.estimate.stop()
-            self.estimate.hide()
-
-    def _check(self) -> Config | None:
-        """Return the settings if they can be trained with, or say why not."""
-        config = super()._check()
-        if not self._ready:
-            return config
-        self.weights.offer(str(self.form.widgets["backbone"].value))
-        problem = self.weights.describe().problem
-        if self._follower is None:
-            # What is known to fail need not be tried.
-            settings = estimate_config(EstimateConfig, self.form.values())
-            self.estimate.request(settings, trial=not problem)
-        problem = problem or self.estimate.found.problem
-        if not problem:
-            return config
-        said = self.problem.text() if config is None else ""
-        self.say(f"{problem}\n{said}".strip())
-        self.start_button.setEnabled(False)
-        return None
+    def _to_estimate(self, values: dict[str, Any]) -> tuple[EstimateConfig | None, str]:
+        return estimate_config(EstimateConfig, values), ""

@@ -13,16 +13,16 @@ from napari_neuropretrain.config.options.sources import CohortOptions
 from napari_neuropretrain.config.preview import PreviewConfig
 from napari_neuropretrain.config.trainings import PretrainConfig
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.gui.jobs.estimate_panel import EstimatePanel, estimate_config
-from napari_neuropretrain.gui.jobs.job_widget import JobWidget
+from napari_neuropretrain.gui.jobs.estimate_panel import estimate_config
 from napari_neuropretrain.gui.jobs.preview_panel import PreviewPanel
+from napari_neuropretrain.gui.jobs.training_widget import TrainingWidget
 from napari_neuropretrain.runs import CONFIG, check_inputs
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-class PretrainWidget(JobWidget):
+class PretrainWidget(TrainingWidget):
     """Pre-train a backbone, from a cohort or another source of volumes.
 
     Parameters
@@ -39,15 +39,10 @@ class PretrainWidget(JobWidget):
         command: Sequence[str] | None = None,
         estimate_command: Sequence[str] | None = None,
     ) -> None:
-        self._ready = False
-        super().__init__("pretrain", "Pre-train", napari_viewer, command)
-        self.weights = self.form.weights["initial_weights"]
-        self.estimate = EstimatePanel(estimate_command)
+        title = "Pre-train"
+        super().__init__("pretrain", title, napari_viewer, command, estimate_command)
         self.preview = PreviewPanel(napari_viewer, self.preview_config, command)
-        self.bottom.insertWidget(0, self.estimate)
         self.bottom.insertWidget(3, self.preview)
-        self.estimate.changed.connect(self._check)
-        self._ready = True
         self._check()
 
     def preview_config(self, index: int, output: Path) -> PreviewConfig | None:
@@ -75,33 +70,16 @@ class PretrainWidget(JobWidget):
             return None
         return config
 
-    def _set_running(self, running: bool) -> None:
-        """Make room for the run; an estimate beside it would only disturb it."""
-        super()._set_running(running)
-        if self._ready and running:
-            self.estimate.stop()
-            self.estimate.hide()
-
     def _check(self) -> Config | None:
         """Return the settings if they can be trained with, or say why not."""
         self._ask_for_cohort()
-        config = super()._check()
-        if not self._ready:
-            return config
-        values = self.form.values()
-        self.weights.offer(str(self.form.widgets["backbone"].value))
+        return super()._check()
+
+    def _to_estimate(
+        self, values: dict[str, Any]
+    ) -> tuple[PretrainEstimateConfig | None, str]:
         settings = estimate_config(PretrainEstimateConfig, values)
-        problem = self.weights.describe().problem or _problem(values, settings)
-        if self._follower is None:
-            # What is known to fail need not be tried.
-            self.estimate.request(settings, trial=not problem)
-        problem = problem or self.estimate.found.problem
-        if not problem:
-            return config
-        said = self.problem.text() if config is None else ""
-        self.say(f"{problem}\n{said}".strip())
-        self.start_button.setEnabled(False)
-        return None
+        return settings, _problem(values, settings)
 
     def _ask_for_cohort(self) -> None:
         """Want a cohort where it is the source, and only there."""
