@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
+from napari_neuropretrain.explanation.panel_slices import PanelMap
+from napari_neuropretrain.explanation.panels import draw_panel
 from napari_neuropretrain.reporting.drawing import new_figure
 
 SHAPE = (10, 12, 8)

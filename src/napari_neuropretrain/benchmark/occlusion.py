@@ -15,7 +15,8 @@ from napari_neuropretrain.config.benchmarking import BenchmarkPlan
 from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.data.volumes import read_volume
 from napari_neuropretrain.evaluation.predictions import Predictions
-from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
+from napari_neuropretrain.explanation.panel_slices import PanelMap
+from napari_neuropretrain.explanation.panels import draw_panel
 from napari_neuropretrain.reporting.drawing import save_figure, style
 
 FOLDER, NAME = "occlusion", "occlusion"

@@ -16,7 +16,7 @@ from napari_neuropretrain import __version__
 from napari_neuropretrain.benchmark.launching import Order, launch, order_of
 from napari_neuropretrain.benchmark.steps import Unit
 from napari_neuropretrain.config.benchmarking import BenchmarkConfig
-from napari_neuropretrain.errors import ConfigError, NeuropretrainError
+from napari_neuropretrain.errors import NeuropretrainError
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.runs import EXIT_FAILED, STOP
 
@@ -71,29 +71,18 @@ def run_units(
 def _cluster(config: BenchmarkConfig, workers: int) -> Iterator[Client]:
     # Here, since it takes a second that one worker does not need.
     from napari_neuropretrain.preprocessing.local_cluster import local_cluster
-    from napari_neuropretrain.preprocessing.remote_cluster import remote_cluster
+    from napari_neuropretrain.preprocessing.remote_cluster import (
+        ask_workers,
+        remote_cluster,
+    )
 
     if not config.scheduler:
         with local_cluster(workers, 1, _WORKER_GIB) as client:
             yield client
         return
     with remote_cluster(config.scheduler) as client:
-        _check_workers(client, config.output.absolute())
+        ask_workers(client, worker_problem, config.output.absolute(), __version__)
         yield client
-
-
-def _check_workers(client: Client, output: Path) -> None:
-    try:
-        problems: dict[str, str] = client.run(worker_problem, output, __version__)
-    except Exception as error:
-        raise ConfigError(
-            f"scheduler: a worker cannot use this package ({type(error).__name__}: "
-            f"{error}). Install napari-neuropretrain {__version__} where the workers "
-            "run."
-        ) from error
-    for worker, problem in problems.items():
-        if problem:
-            raise ConfigError(f"scheduler: {problem} (Worker: {worker}.)")
 
 
 def worker_problem(output: Path, version: str) -> str:

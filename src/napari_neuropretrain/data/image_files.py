@@ -1,8 +1,9 @@
-"""Open a NIfTI or MGH/MGZ file: first all that its header says, then the voxels."""
+"""NIfTI and MGH/MGZ files: what the header says, the voxels, and how to write one."""
 
 from __future__ import annotations
 
 import math
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,16 @@ def _is_mgh(path: Path) -> bool:
 
 def _kind(path: Path) -> str:
     return "MGH" if _is_mgh(path) else "NIfTI"
+
+
+def save_image(image: SpatialImage, path: Path) -> None:
+    """Write an image of nibabel, whole or not at all; the name says in which format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        nib.save(image, partial)
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

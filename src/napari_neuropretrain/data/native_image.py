@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
 from numpy.typing import ArrayLike, NDArray
 
-from napari_neuropretrain.data.image_files import IMAGE_SUFFIXES
+from napari_neuropretrain.data.image_files import IMAGE_SUFFIXES, save_image
 from napari_neuropretrain.errors import ImageError
 
 _MGH_TYPES = (np.uint8, np.int16, np.int32, np.float32)
@@ -86,7 +85,7 @@ def write_like(
     make = _mgh_image if name.endswith((".mgh", ".mgz")) else _nifti_image
     image = make(values, stored, np.asarray(affine, dtype=float), header)
     try:
-        _save(image, path)
+        save_image(image, path)
     except OSError as error:
         raise ImageError(
             f"'{path}' cannot be written ({error.strerror or error}). Give a folder "
@@ -202,15 +201,3 @@ def _mgh_image(
         new.set_data_dtype(voxels.dtype)
     same = known and np.allclose(header.get_affine(), affine, atol=1e-4)
     return nib.MGHImage(voxels, header.get_affine() if same else affine, new)
-
-
-def _save(image: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        nib.save(image, partial)
-        with partial.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from napari_neuropretrain.data.image_files import (
     IMAGE_SUFFIXES,
     open_image,
     read_voxels,
+    save_image,
     unoriented_note,
 )
 from napari_neuropretrain.data.orientation import (
@@ -177,15 +178,7 @@ def write_image(
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        nib.save(image, partial)
-        with partial.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    save_image(image, path)
     return path
 
 

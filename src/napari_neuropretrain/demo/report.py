@@ -9,7 +9,8 @@ from pathlib import Path
 from napari_neuropretrain import __version__
 from napari_neuropretrain.demo.figures import draw_mosaic
 from napari_neuropretrain.demo.findings import Findings, preprocessed_path
-from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
+from napari_neuropretrain.explanation.panel_slices import PanelMap
+from napari_neuropretrain.explanation.panels import draw_panel
 from napari_neuropretrain.explanation.subject import SCAN_MAP
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.reporting.drawing import style

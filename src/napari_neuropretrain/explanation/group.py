@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import numpy as np
-
-from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.config.explaining import ExplainConfig
 from napari_neuropretrain.data.participants import Cohort, Scan
 from napari_neuropretrain.data.volumes import read_volume
-from napari_neuropretrain.errors import Cancelled, CohortError, ConfigError
+from napari_neuropretrain.errors import CohortError, ConfigError
 from napari_neuropretrain.explanation.description import target_of, unit_of
 from napari_neuropretrain.explanation.group_maps import (
     Gathered,
@@ -37,20 +30,17 @@ from napari_neuropretrain.explanation.group_report import (
     group_statements,
     report_group,
 )
+from napari_neuropretrain.explanation.group_scans import (
+    Explain,
+    Explained,
+    explain_each,
+)
 from napari_neuropretrain.explanation.output import regions_of
 from napari_neuropretrain.explanation.regions import strongest_threshold
 from napari_neuropretrain.preprocessing.derivatives import read_derivative
 from napari_neuropretrain.progress import Failure, Outcome, Progress, Report
 from napari_neuropretrain.reporting.safely import write_safely
 from napari_neuropretrain.weights.model_card import ModelCard
-
-Explain: TypeAlias = Callable[[ExplainConfig, Scan, Report], Outcome]
-"""Explains one scan into the output of its settings."""
-SCANS, DONE = "scans", "done.json"
-_FREE = {"input", "output", "device", "threads", "batch_size", "regions", "scans"}
-_FREE |= {"group_by", "permutations", "model", "others"}
-"""Settings that do not change the map of a scan."""
-_BEAT_S = 2.0
 
 
 def explain_cohort(
@@ -89,7 +79,7 @@ def explain_cohort(
     """
     scans = chosen_scans(cohort, config.scans)
     groups = groups_of(scans, config.group_by, card) if config.group_by else {}
-    members, failures = _explain_each(config, card, scans, explain, report)
+    members, failures = explain_each(config, card, scans, explain, report)
     failures = [*cohort.problems, *failures]
     if not members:
         reasons = "; ".join(f"{one.item}: {one.reason}" for one in failures[:3])
@@ -123,108 +113,12 @@ def chosen_scans(cohort: Cohort, names: Sequence[str]) -> tuple[Scan, ...]:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Explained:
-    member: Member
-    preprocessed: Path
-
-
-def _explain_each(
-    config: ExplainConfig,
-    card: ModelCard,
-    scans: Sequence[Scan],
-    explain: Explain,
-    report: Report,
-) -> tuple[list[_Explained], list[Failure]]:
-    """Explain what is missing; one bad scan never stops the others."""
-    found: list[_Explained] = []
-    failures: list[Failure] = []
-    for number, scan in enumerate(scans, 1):
-        own = config.replace(output=config.output / SCANS / scan.key, scans=())
-        try:
-            done = _results(own, card, scan)
-            if done is None:
-                outcome = explain(own, scan, _Quiet(report))
-                done = _note(own, card, scan, outcome)
-            one = _read(scan, done)
-            if found and one.member.values.shape != found[0].member.values.shape:
-                raise ConfigError("Its map is on another grid than those before.")
-            found.append(one)
-            report(Progress("item_done", scan.key, number, len(scans)))
-        except Cancelled:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
-            failures.append(Failure(scan.key, str(error) or type(error).__name__))
-            message = f"{scan.key}: {failures[-1].reason}"
-            report(Progress("item_failed", message, number, len(scans)))
-    return found, failures
-
-
-class _Quiet:
-    """Passes warnings on, and of all else only that something goes on."""
-
-    def __init__(self, report: Report) -> None:
-        self._report, self._last = report, time.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        if progress.state == "warning":
-            self._report(progress)
-        elif time.monotonic() - self._last > _BEAT_S:
-            self._last = time.monotonic()
-            self._report(Progress("heartbeat"))
-
-
-def _settings(config: ExplainConfig, card: ModelCard, scan: Scan) -> dict[str, Any]:
-    settings = config.model_dump(mode="json", exclude=_FREE)
-    others = [str(one) for one in config.others]
-    return settings | {
-        "model_sha256": card.sha256,
-        "scan": str(scan.path),
-        "others": others,
-    }
-
-
-def _results(
-    config: ExplainConfig, card: ModelCard, scan: Scan
-) -> dict[str, str] | None:
-    """Return the files of a scan that was explained with these settings, or None."""
-    note = config.output / DONE
-    if not note.is_file():
-        return None
-    known = json.loads(note.read_text(encoding="utf-8"))
-    results: dict[str, str] = known["results"]
-    there = all(Path(results[name]).is_file() for name in ("map", "preprocessed"))
-    same = known["settings"] == _settings(config, card, scan)
-    return results if same and there else None
-
-
-def _note(
-    config: ExplainConfig, card: ModelCard, scan: Scan, outcome: Outcome
-) -> dict[str, str]:
-    results = dict(outcome.results)
-    noted = {"settings": _settings(config, card, scan), "results": results}
-    write_text(config.output / DONE, json.dumps(noted, indent=2) + "\n")
-    return results
-
-
-def _read(scan: Scan, results: dict[str, str]) -> _Explained:
-    preprocessed = Path(results["preprocessed"])
-    derivative = read_derivative(preprocessed)
-    described = json.loads(Path(results["explanation"]).read_text(encoding="utf-8"))
-    values = read_volume(results["map"]).data
-    anatomy = derivative.image.astype(np.float32)
-    one = Member(
-        scan, values, anatomy, derivative.brain_mask, float(described["prediction"])
-    )
-    return _Explained(one, preprocessed)
-
-
 def _finish(
     config: ExplainConfig,
     card: ModelCard,
     given: Gathered,
     maps: Sequence[GroupMap],
-    members: Sequence[_Explained],
+    members: Sequence[Explained],
     groups: dict[str, str],
     failures: Sequence[Failure],
     report: Report,

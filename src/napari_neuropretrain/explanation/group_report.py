@@ -16,7 +16,8 @@ from napari_neuropretrain.explanation.group_output import (
     REGION_COLUMNS,
     significant,
 )
-from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
+from napari_neuropretrain.explanation.panel_slices import PanelMap
+from napari_neuropretrain.explanation.panels import draw_panel
 from napari_neuropretrain.explanation.report import FIGURES, NOT_DISEASE, trained_on
 from napari_neuropretrain.progress import Failure
 from napari_neuropretrain.reporting.drawing import save_figure, style

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from napari_neuropretrain.explanation import region_clusters, region_table
 from napari_neuropretrain.explanation.description import sentence
-from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
+from napari_neuropretrain.explanation.panel_slices import PanelMap
+from napari_neuropretrain.explanation.panels import draw_panel
 from napari_neuropretrain.explanation.subject import Subject, Written
 from napari_neuropretrain.reporting.drawing import save_figure, style
 from napari_neuropretrain.reporting.figures import embedded

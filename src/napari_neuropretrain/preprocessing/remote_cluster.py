@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,37 @@ def remote_cluster(scheduler: str) -> Iterator[Client]:
             yield client
 
 
+def ask_workers(
+    client: Client, find_problem: Callable[..., str], *given: object
+) -> None:
+    """Let each worker say why it cannot be used.
+
+    Parameters
+    ----------
+    client
+        Of the cluster.
+    find_problem
+        Called in each worker with what is `given`; returns an empty string where
+        nothing is wrong.
+
+    Raises
+    ------
+    ConfigError
+        If one cannot load this package, or has a problem; named with the worker.
+    """
+    try:
+        problems: Mapping[str, str] = client.run(find_problem, *given)
+    except Exception as error:
+        raise ConfigError(
+            f"scheduler: a worker cannot use this package ({type(error).__name__}: "
+            f"{error}). Install napari-neuropretrain {__version__} where the workers "
+            "run."
+        ) from error
+    for worker, problem in problems.items():
+        if problem:
+            raise ConfigError(f"scheduler: {problem} (Worker: {worker}.)")
+
+
 def check_workers(client: Client, task: ScanTask, report: Report) -> None:
     """Look whether the workers that are there can do `task`.
 
@@ -53,18 +84,8 @@ def check_workers(client: Client, task: ScanTask, report: Report) -> None:
         If one cannot load this package, has another version of it, or does not see
         the files.
     """
-    try:
-        with marked(task.output) as files:
-            problems: Mapping[str, str] = client.run(files.problem, task.scan.path)
-    except Exception as error:
-        raise ConfigError(
-            f"scheduler: a worker cannot use this package ({type(error).__name__}: "
-            f"{error}). Install napari-neuropretrain {__version__} where the workers "
-            "run."
-        ) from error
-    for worker, problem in problems.items():
-        if problem:
-            raise ConfigError(f"scheduler: {problem} (Worker: {worker}.)")
+    with marked(task.output) as files:
+        ask_workers(client, files.problem, task.scan.path)
     versions: Any = client.get_versions(packages=PACKAGES)
     for line in _version_differences(versions):
         report(Progress("warning", line))
