@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from napari_neuropretrain.config.catalog import BACKBONES
 from napari_neuropretrain.explanation.hiders import (
@@ -20,6 +22,7 @@ from napari_neuropretrain.explanation.incremental.network import (
     NotIncrementalError,
     open_incremental,
 )
+from napari_neuropretrain.explanation.incremental.program import read_program
 from napari_neuropretrain.explanation.occlusion import Manner, occlusion_map
 from napari_neuropretrain.explanation.positions import Cube
 
@@ -121,6 +124,7 @@ class _Branches(nn.Module):
         self.b = nn.Conv3d(1, 3, (3, 1, 1), stride=(1, 2, 2), padding=(1, 0, 0))
         self.pool = nn.MaxPool3d(3, 2, 1)
         self.c = nn.Conv3d(3, 6, 3, padding=1, groups=3)
+        self.d = nn.Conv3d(6, 4, 1)
         self.norm = nn.InstanceNorm3d(6)
         self.down = nn.AvgPool3d(2, ceil_mode=True)
         self.act = nn.ReLU(inplace=True)
@@ -128,7 +132,8 @@ class _Branches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         both = self.act(self.a(x)) + self.b(x)
         kept = self.act(self.c(self.pool(both)))
-        joined = torch.cat([kept, self.norm(kept)], 1)
+        raw = self.d(kept)  # is read as it is, too: its rectifier has to stay apart
+        joined = torch.cat([kept, self.norm(kept), torch.relu(raw), raw], 1)
         return torch.nn.functional.leaky_relu(self.down(joined), 0.1)
 
 
@@ -144,6 +149,19 @@ def test_other_layers_and_branches():
     parts = open_incremental(network, image, hidden)
     expected = brute(network, image, hidden, cubes)
     torch.testing.assert_close(parts.outputs(cubes), expected, atol=1e-3, rtol=1e-5)
+
+
+def test_rectifiers_become_part_of_the_layer_before_them(toy_network):
+    network = toy_network("tiny_densenet")
+    layers = network.get_submodule(network.local_name).modules()
+    count = Counter(type(one) for one in layers)
+    steps = read_program(network.get_submodule(network.local_name))
+    runs = [step.run for step in steps]
+    assert count[nn.ReLU] > 5
+    assert functional.relu not in runs
+    assert sum(step.kind == "join" for step in steps) >= 4
+    # Two of three are gone; the map before the third is read by others, too.
+    assert len(read_program(_Branches().eval())) == 12
 
 
 def test_a_network_in_parts_that_lies_is_not_used():

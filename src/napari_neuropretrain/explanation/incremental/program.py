@@ -16,17 +16,20 @@ from napari_neuropretrain.explanation.incremental.layers import (
     convolution,
     is_plain,
     module_step,
+    rectify,
 )
 
 _JOINS = {torch.cat, torch.add, operator.add, operator.iadd}
-_VOXEL_FUNCTIONS = {functional.relu, functional.leaky_relu, torch.relu}
+_RECTIFIERS = {functional.relu, torch.relu}
+_VOXEL_FUNCTIONS = {*_RECTIFIERS, functional.leaky_relu}
 
 
 def read_program(network: nn.Module) -> list[Step]:
     """Return the steps of a network from one map to one map.
 
-    Batch normalisation after a convolution becomes part of it, and averages are taken
-    before a 1x1x1 convolution instead of after it: both change nothing but rounding.
+    Batch normalisation after a convolution becomes part of it, averages are taken
+    before a 1x1x1 convolution instead of after it, and rectification is done where it
+    finds the values: all that changes nothing but rounding.
 
     Raises
     ------
@@ -38,6 +41,7 @@ def read_program(network: nn.Module) -> list[Step]:
     modules = dict(traced.named_modules())
     _fold_norms(traced.graph, modules)
     _average_first(traced.graph, modules)
+    rectified = _fold_rectifiers(traced.graph, modules)
     numbers: dict[fx.Node, int] = {}
     steps: list[Step] = []
     for node in traced.graph.nodes:
@@ -45,7 +49,8 @@ def read_program(network: nn.Module) -> list[Step]:
             break
         inputs = tuple(numbers[one] for one in node.all_input_nodes)
         numbers[node] = len(steps)
-        steps.append(_step(node, modules, inputs))
+        step = _step(node, modules, inputs)
+        steps.append(rectify(step) if node in rectified else step)
     _note_last_readers(steps)
     return steps
 
@@ -127,6 +132,23 @@ def _average_first(graph: fx.Graph, modules: dict[str, Any]) -> None:
         layer, pool = modules[str(before.target)], modules[str(node.target)]
         if is_plain(pool) and convolution(layer, ()).kind == "voxel":
             before.target, node.target = node.target, before.target
+
+
+def _fold_rectifiers(graph: fx.Graph, modules: dict[str, Any]) -> set[fx.Node]:
+    """Take out rectifiers after layers whose output nobody else reads; name these."""
+    rectified: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        before = _only_input(node)
+        if before is None or not (
+            _is(node, modules, nn.ReLU) or node.target in _RECTIFIERS
+        ):
+            continue
+        # Their outputs are their own, and never their input.
+        if _is(before, modules, nn.BatchNorm3d) or _is(before, modules, nn.Conv3d):
+            rectified.add(before)
+            node.replace_all_uses_with(before)
+            graph.erase_node(node)
+    return rectified
 
 
 def _only_input(node: fx.Node) -> fx.Node | None:
