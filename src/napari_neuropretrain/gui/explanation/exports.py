@@ -210,7 +210,8 @@ def copy_page(report: Path, path: Path) -> Path:
 def _png(rows: Sequence[Drawn], radiological: bool) -> bytes:
     import io
 
-    from napari_neuropretrain.explanation.panels import PanelMap, draw_panel
+    from napari_neuropretrain.explanation.panel_slices import PanelMap
+    from napari_neuropretrain.explanation.panels import draw_panel
     from napari_neuropretrain.reporting.drawing import style
 
     maps = []
