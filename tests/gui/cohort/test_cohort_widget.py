@@ -294,3 +294,31 @@ def test_the_split_that_was_made_is_shown(qtbot, window, six_participants, tmp_p
     shown = [cell(widget, row, PART) for row in range(6)]
     assert shown == ["train"] * 4 + ["validation", "test"]
     rest(qtbot, widget)
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("no_gl")
+def test_keys_exclude_undo_and_save(qtbot, window, six_participants):
+    _, widget = window
+    opened(qtbot, widget, six_participants)
+    table, control = widget.panel.table, Qt.KeyboardModifier.ControlModifier
+    both = control | Qt.KeyboardModifier.ShiftModifier
+    widget.window().activateWindow()
+    qtbot.waitUntil(widget.window().isActiveWindow, timeout=20_000)
+    table.setFocus()
+    table.selectRow(1)
+    qtbot.keyClick(table, Qt.Key.Key_X, both)
+    assert widget.cohort.changes
+    qtbot.keyClick(table, Qt.Key.Key_Z, control)
+    assert not widget.cohort.changes
+    qtbot.keyClick(table, Qt.Key.Key_F, both)
+    qtbot.waitUntil(widget.panel.filter.hasFocus, timeout=20_000)
+    qtbot.keyClicks(widget.panel.filter, "sex = F")
+    assert 0 < len(widget.model.shown) < 6
+    table.setFocus()
+    table.selectRow(0)
+    qtbot.keyClick(table, Qt.Key.Key_X, both)
+    before = (six_participants / "participants.tsv").read_text()
+    qtbot.keyClick(table, Qt.Key.Key_S, both)
+    qtbot.waitUntil(lambda: not widget.cohort.changes, timeout=20_000)
+    assert (six_participants / "participants.tsv").read_text() != before

@@ -27,12 +27,12 @@ class CohortButtons:
         self.exclude = _button(
             "Exclude",
             "Leave the selected rows out of every job, or take them in again "
-            "(Ctrl+Alt+X).",
+            "(Ctrl+Shift+X).",
         )
         self.exclude_hidden = _button(
             "Exclude hidden", "Leave out everyone whom the filter hides."
         )
-        self.undo = _button("Undo", "Take the last change back (Ctrl+Alt+Z).")
+        self.undo = _button("Undo", "Take the last change back (Ctrl+Z).")
         self.save = _button(
             "Save",
             "Write the table; the old one is kept beside it, and scans are never "

@@ -39,6 +39,7 @@ from napari_neuropretrain.gui.cohort.table_model import (
     ROW_HEIGHT,
     CohortModel,
 )
+from napari_neuropretrain.gui.forms.sentence import Sentence
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 
 _BY = ("sex", "label", "part", "site")
@@ -59,8 +60,11 @@ class CohortPanel(QWidget):
     def __init__(self, model: CohortModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self.place, self.counted, self.problem = (WrappedLabel() for _ in range(3))
-        self.problem.setObjectName("problem")
+        self.place, self.counted, self.problem = (
+            WrappedLabel(),
+            WrappedLabel(),
+            Sentence(),
+        )
         self.buttons = CohortButtons()
         self.label, self.by = QComboBox(), QComboBox()
         self.label.setToolTip("Column of the table with the label.")
@@ -83,11 +87,7 @@ class CohortPanel(QWidget):
 
     def say(self, text: str, wrong: bool = True) -> None:
         """Show a sentence above the table, or none."""
-        # A red that can be read in dark and light themes.
-        color = "color: #d4553f;" if wrong else ""
-        self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
-        self.problem.setText(text)
-        self.problem.setVisible(bool(text))
+        self.problem.say(text, "wrong" if wrong else "plain")
 
     def offer(self, cohort: bool) -> None:
         """Let everything be pressed that needs a cohort, or not."""
@@ -183,9 +183,10 @@ class CohortPanel(QWidget):
         split.setChildrenCollapsible(False)
         outer = _column(self)
         outer.addWidget(split, 1)
-        outer.addLayout(
-            _row(self.buttons.brains, self.buttons.new_split, self.buttons.finetune)
-        )
+        buttons = self.buttons
+        jobs = _row(buttons.brains, buttons.new_split, buttons.finetune)
+        jobs.setContentsMargins(_MARGIN, 0, _MARGIN, 0)  # as wide as what is above
+        outer.addLayout(jobs)
         self.setMinimumWidth(380)
         policy = QSizePolicy.Policy.Expanding
         self.setSizePolicy(policy, policy)
@@ -207,11 +208,12 @@ _ROWS = (
     QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 )
 _WIDEST = 220
+_MARGIN = 2
 
 
 def _column(widget: QWidget) -> QVBoxLayout:
     column = QVBoxLayout(widget)
-    column.setContentsMargins(2, 2, 2, 2)
+    column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
     return column
 
 

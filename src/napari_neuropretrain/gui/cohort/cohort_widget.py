@@ -209,9 +209,9 @@ class CohortWidget(QWidget):
         panel.by.currentTextChanged.connect(self._count)
         self.model.edited.connect(self._changed)
         self.model.refused.connect(panel.say)
-        panel.add_shortcut("Ctrl+Alt+F", panel.filter.setFocus)
-        panel.add_shortcut("Ctrl+Alt+X", self.exclude)
-        panel.add_shortcut("Ctrl+Alt+Z", self.undo)
+        panel.add_shortcut("Ctrl+Shift+F", panel.filter.setFocus)
+        panel.add_shortcut("Ctrl+Shift+X", self.exclude)
+        panel.add_shortcut("Ctrl+Z", self.undo)
         panel.add_shortcut("Ctrl+Shift+S", self.save)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:

@@ -23,9 +23,9 @@ from napari_neuropretrain.gui.explanation.cluster_table import ClusterTable
 from napari_neuropretrain.gui.explanation.export_panel import ExportPanel
 from napari_neuropretrain.gui.explanation.look_panel import LookPanel
 from napari_neuropretrain.gui.explanation.places import OWN, TEMPLATE
+from napari_neuropretrain.gui.explanation.regions_button import RegionsButton
 from napari_neuropretrain.gui.explanation.trust_panel import TrustPanel
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
-from napari_neuropretrain.gui.jobs.job_layout import wide_button
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -42,12 +42,12 @@ class Parts:
 
     def __init__(self, panel: QWidget, viewer: ViewerModel) -> None:
         self.map, self.space = _choice(), _choice()
+        self.map.setToolTip("Which of the maps in the viewer this panel is about.")
         self.space.addItems(_SPACES)
         self.space.setToolTip("Show the map on the template, or on the scan itself.")
         self.look = LookPanel()
         self.crosshair, self.mouse = WrappedLabel(), WrappedLabel()
-        self.regions = wide_button("Regions: none…", _nothing)
-        self.regions.setToolTip("Choose a label image in template space for the names.")
+        self.regions = RegionsButton()
         self.clusters, self.trust = ClusterTable(), TrustPanel()
         self.cine, self.export = CinePanel(viewer), ExportPanel()
         self.problem = WrappedLabel(_NO_MAP)
@@ -150,7 +150,3 @@ def _choice() -> QComboBox:
     choice.setMinimumContentsLength(8)
     choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return choice
-
-
-def _nothing() -> None:
-    """Do nothing; the widget connects the button."""
