@@ -5,28 +5,28 @@ They hear what ``events.jsonl`` says; that file stays what the plugin reads.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import json
-import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.loggers import Logger
 
-from napari_neuropretrain.config.base import write_text
 from napari_neuropretrain.config.trainings import FinetuneConfig, PretrainConfig
 from napari_neuropretrain.errors import Cancelled, ConfigError
 from napari_neuropretrain.progress import Progress, Report
 from napari_neuropretrain.training.distributed import Processes
+from napari_neuropretrain.training.loggers import (
+    csv_logger,
+    mlflow_logger,
+    tensorboard_logger,
+    unwarned,
+)
 from napari_neuropretrain.training.resume import has_state
 
-LOGS, TABLE, TENSORBOARD = "logs", "metrics.csv", "tensorboard"
-DATABASE, RUN = "mlflow.db", "mlflow.json"
 _UNSAID = ("eta_s",)
 _MODULES = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
 
@@ -100,15 +100,14 @@ class Tracker:
     def __init__(
         self, job: str, config: FinetuneConfig | PretrainConfig, report: Report
     ) -> None:
-        self._job = job
         self._config = config
         self._report = report
         self._output = Path(config.output)
-        self._goes_on = not config.overwrite and has_state(self._output / "checkpoints")
         self._loggers: dict[str, Logger] = {}
         self._epoch = 0
         if "mlflow" in config.trackers:
-            self._loggers["mlflow"] = self._mlflow()
+            goes_on = not config.overwrite and has_state(self._output / "checkpoints")
+            self._loggers["mlflow"] = mlflow_logger(job, self._output, goes_on)
 
     def __call__(self, progress: Progress) -> None:
         """Log the numbers of an epoch, or of the end, and pass it on."""
@@ -143,84 +142,27 @@ class Tracker:
     def _open(self) -> None:
         """Open the loggers that write files, at the first epoch of this process."""
         with self._excused("csv"):
-            self._loggers["csv"] = _csv_logger(self._output, self._epoch)
+            self._loggers["csv"] = csv_logger(self._output, self._epoch)
         if "tensorboard" in self._config.trackers:
             with self._excused("tensorboard"):
-                self._loggers["tensorboard"] = self._tensorboard()
+                self._loggers["tensorboard"] = tensorboard_logger(
+                    self._output, self._epoch
+                )
         settings = self._config.model_dump(mode="json")
         for name in {"tensorboard", "mlflow"} & self._loggers.keys():
             with self._excused(name):
                 self._loggers[name].log_hyperparams(_flat(settings))
 
-    def _tensorboard(self) -> Logger:
-        from lightning.pytorch.loggers import TensorBoardLogger
-
-        # What an interrupted training logged after its last checkpoint is hidden.
-        return TensorBoardLogger(
-            self._output,
-            name="",
-            version=TENSORBOARD,
-            default_hp_metric=False,
-            purge_step=self._epoch,
-        )
-
-    def _mlflow(self) -> Logger:
-        """Return MLflow's logger: of the run before, where the training goes on."""
-        # It would tell its makers what is done with it.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        from lightning.pytorch.loggers import MLFlowLogger
-
-        local = f"sqlite:///{(self._output.absolute() / DATABASE).as_posix()}"
-        server = os.environ.get("MLFLOW_TRACKING_URI", "")
-        address = server or local
-        try:
-            with _unwarned():
-                logger = MLFlowLogger(
-                    f"neuropretrain {self._job}",
-                    self._output.absolute().name,
-                    address,
-                    artifact_location=None if server else self._files,
-                    run_id=self._run_before(address),
-                )
-                run = logger.run_id
-        except Exception as error:  # whatever a server or a driver says
-            raise ConfigError(
-                f"trackers: MLflow cannot use '{address}' ({error}). Look at "
-                "MLFLOW_TRACKING_URI, or leave mlflow out."
-            ) from error
-        note = {"address": address, "run": run}
-        write_text(self._output / RUN, json.dumps(note) + "\n")
-        return logger
-
-    @property
-    def _files(self) -> str:
-        return (self._output.absolute() / "mlflow").as_uri()
-
-    def _run_before(self, address: str) -> str | None:
-        path = self._output / RUN
-        if not self._goes_on or not path.is_file():
-            return None
-        note = json.loads(path.read_text(encoding="utf-8"))
-        return note["run"] if note["address"] == address else None
-
     @contextmanager
     def _excused(self, name: str) -> Iterator[None]:
         """Let a training go on without a logger that fails."""
         try:
-            with _unwarned():
+            with unwarned():
                 yield
         except Exception as error:  # noqa: BLE001 - of servers, drivers and disks
             self._loggers.pop(name, None)
             message = f"trackers: {name} fails, and hears no more ({error})."
             self._report(Progress("warning", message))
-
-
-@contextmanager
-def _unwarned() -> Iterator[None]:
-    """Ignore what loggers warn of in their own code."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def numbers_of(values: Mapping[str, Any]) -> Numbers:
@@ -249,27 +191,3 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[key] = value if isinstance(value, int | float) else str(value)
     return found
-
-
-def _csv_logger(output: Path, epoch: int) -> Logger:
-    """Return the logger of ``logs/metrics.csv``, with the rows before `epoch`.
-
-    Lightning's begins with an empty file, also where a training goes on.
-    """
-    path = output / LOGS / TABLE
-    rows = _rows(path) if path.is_file() else []
-    path.unlink(missing_ok=True)
-    logger = CSVLogger(output, name="", version=LOGS, flush_logs_every_n_steps=1)
-    for row in rows:
-        step = int(row.pop("step"))
-        if step < epoch:
-            logger.log_metrics(dict(row), step)
-    return logger
-
-
-def _rows(path: Path) -> list[Numbers]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            {key: float(cell) for key, cell in row.items() if cell}
-            for row in csv.DictReader(stream)
-        ]
