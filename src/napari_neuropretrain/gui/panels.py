@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from npe2 import PluginManager
-from qtpy.QtWidgets import QDockWidget, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_neuropretrain.gui.settings import PLUGIN
 
 if TYPE_CHECKING:
     import napari
+
+_OWNERS = ("(NeuroPretrain)", f"({PLUGIN})")
+"""How napari ends the names of our panels."""
 
 
 def open_panel(viewer: napari.Viewer, name: str) -> Any:
@@ -54,9 +59,41 @@ def _make(viewer: napari.Viewer, name: str) -> QWidget:
 
 
 def _raise(widget: QWidget) -> None:
-    dock: Any = widget
-    while dock is not None and not isinstance(dock, QDockWidget):
-        dock = dock.parentWidget()
-    if dock is not None:
+    if (dock := _dock_of(widget)) is not None:
         dock.show()
         dock.raise_()
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    above: QWidget | None = widget
+    while above is not None and not isinstance(above, QDockWidget):
+        above = above.parentWidget()
+    return above
+
+
+def tab_with_others(widget: QWidget) -> None:
+    """Let a panel be a tab beside the others of the plugin, once it is docked.
+
+    napari stacks what is opened from a menu, and the window grows with every panel, in
+    the end beyond the screen.
+    """
+    # The panel is made first, and docked right after.
+    timer = QTimer(widget)
+    timer.setSingleShot(True)
+    timer.timeout.connect(partial(_tab, widget))
+    timer.start(0)
+
+
+def _tab(widget: QWidget) -> None:
+    dock = _dock_of(widget)
+    window = None if dock is None else dock.parentWidget()
+    if not isinstance(window, QMainWindow) or dock is None or dock.isFloating():
+        return
+    area = window.dockWidgetArea(dock)
+    for other in window.findChildren(QDockWidget):
+        ours = other is not dock and other.objectName().endswith(_OWNERS)
+        beside = window.dockWidgetArea(other) == area and not other.isFloating()
+        if ours and beside and other.isVisible():
+            window.tabifyDockWidget(other, dock)
+            dock.raise_()
+            return

@@ -6,16 +6,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 from npe2 import PluginManifest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QFileDialog
 
+from napari_neuropretrain.data.volumes import Volume
 from napari_neuropretrain.gui.explanation.explanation_widget import ExplanationWidget
 from napari_neuropretrain.gui.explanation.places import shown_map
 from napari_neuropretrain.gui.explanation.planes_widget import PlanesWidget
 from napari_neuropretrain.gui.reader import read_layers
 from napari_neuropretrain.gui.scans import view
-from napari_neuropretrain.gui.widgets import ExplainWidget
 
 pytestmark = [pytest.mark.gl, pytest.mark.usefixtures("no_gl")]
 
@@ -30,8 +30,8 @@ def docks(make_napari_viewer, npe2pm, qtbot, run, regions):
     (run.parent / "config.yaml").write_text(f"regions: {regions}\n")
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1500, 950)
-    explain = ExplainWidget(viewer)
-    viewer.window.add_dock_widget(explain, name="Explain")
+    # As from the menu: it is given a proxy of the viewer.
+    _, explain = viewer.window.add_plugin_dock_widget("napari-neuropretrain", "Explain")
     scan = next(run.parent.rglob("*preproc_T1w.nii.gz"))
     view.add_layers(viewer, [*read_layers(scan), *read_layers(run)])
     qtbot.mouseClick(explain.planes_button, LEFT)
@@ -93,6 +93,168 @@ def test_the_tools_by_clicks_and_keys(qtbot, docks):
     assert place[1] < 0.5
     qtbot.keyClick(planes.sides, Qt.Key.Key_Up)
     assert hot_place(viewer)[1] > 0.5
+
+
+def canvas_at(viewer, place: tuple[float, ...]) -> np.ndarray:
+    """Return red, green and blue of the canvas where a voxel of 2 mm is drawn."""
+    viewer.dims.point = place
+    viewer.scene.camera.center = (0.0, *place[1:])  # so it is in the middle
+    picture = viewer.screenshot(flash=False)[..., :3].astype(int)
+    rows, columns = (edge // 2 for edge in picture.shape[:2])
+    return picture[rows - 2 : rows + 2, columns - 2 : columns + 2].mean(axis=(0, 1))
+
+
+def type_number(qtbot, field, number: float) -> None:
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, str(number))
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+
+
+def tick(qtbot, box) -> None:
+    qtbot.mouseClick(box, LEFT, pos=QPoint(8, box.height() // 2))
+
+
+HOT, WARM = (10.0, 24.0, 20.0), (10.0, 26.0, 20.0)  # 0.8 and 0.4
+COLD, COOL = (10.0, -24.0, -20.0), (10.0, -26.0, -20.0)  # -0.5 and -0.3
+
+
+def test_opacity_ranges_and_the_bar_on_the_canvas(qtbot, docks):
+    viewer, panel, _ = docks
+    look, layer = panel.parts.look, shown_map(viewer)
+    layer.colorbar.visible = False
+    hot, warm, cold, cool = (canvas_at(viewer, at) for at in (HOT, WARM, COLD, COOL))
+    assert hot[0] > 250 > 240 > hot[2]
+    assert cold[2] > 200 > cold[0]
+    # Opacity by magnitude: -0.3 of 0.8 lets more of the scan through than before.
+    tick(qtbot, look.fade)
+    assert look.fade.isChecked()
+    np.testing.assert_allclose(canvas_at(viewer, HOT), hot, atol=3)
+    for place, full, share in ((WARM, warm, 0.5), (COOL, cool, 0.3 / 0.8)):
+        under = canvas_under(viewer, place)
+        mixed = share * full + (1 - share) * under
+        np.testing.assert_allclose(canvas_at(viewer, place), mixed, atol=8)
+    tick(qtbot, look.fade)
+    np.testing.assert_allclose(canvas_at(viewer, COOL), cool, atol=3)
+    # The threshold and the upper end act on both signs.
+    type_number(qtbot, look.clip_low, 0.35)
+    for place, drawn in ((WARM, True), (COLD, True), (COOL, False)):
+        assert is_coloured(canvas_at(viewer, place)) is drawn
+    type_number(qtbot, look.clip_high, 0.45)
+    for place, drawn in ((HOT, False), (WARM, True), (COLD, False), (COOL, False)):
+        assert is_coloured(canvas_at(viewer, place)) is drawn
+    type_number(qtbot, look.clip_high, 0.8)
+    # A shorter display range: 0.4 has the last colour, and the bar says so.
+    type_number(qtbot, look.display_high, 0.4)
+    np.testing.assert_allclose(canvas_at(viewer, WARM), hot, atol=3)
+    ticks = pytest.approx((-0.4, -0.35, 0.35, 0.4))
+    qtbot.waitUntil(lambda: look.bar.ticks == ticks, **WAIT)
+    assert layer.contrast_limits == pytest.approx([-0.4, 0.4])
+    left, right = bar_ends(look.bar)
+    assert left[2] > 200 > left[0]
+    assert right[0] > 200 > right[2]
+
+
+def canvas_under(viewer, place) -> np.ndarray:
+    """Return the canvas without the map."""
+    layer = shown_map(viewer)
+    layer.visible = False
+    found = canvas_at(viewer, place)
+    layer.visible = True
+    viewer.layers.selection.active = layer
+    return found
+
+
+def is_coloured(color: np.ndarray) -> bool:
+    return bool(np.ptp(color) > 60)
+
+
+def bar_ends(bar) -> tuple[np.ndarray, np.ndarray]:
+    """Return the colours at both ends of a colour bar, as it is drawn."""
+    image = bar.grab().toImage()
+    ratio = image.devicePixelRatio()
+    ends = (8, bar.width() - 9)
+    found = [image.pixelColor(round(x * ratio), round(7 * ratio)) for x in ends]
+    first, last = (np.array([c.red(), c.green(), c.blue()]) for c in found)
+    return first, last
+
+
+def test_headers_sort_the_clusters_and_rows_still_lead_there(qtbot, docks):
+    viewer, panel, _ = docks
+    clusters, table = panel.parts.clusters, panel.parts.clusters.table
+    header = table.horizontalHeader()
+
+    def sort_by(column: int) -> list[float]:
+        x = header.sectionViewportPosition(column) + header.sectionSize(column) // 2
+        at = QPoint(x, header.height() // 2)
+        qtbot.mouseClick(header.viewport(), LEFT, pos=at)
+        return [one.peak for one in clusters.clusters]
+
+    for column, wanted in ((4, [-0.5, 0.8]), (0, [-0.5, 0.8]), (1, [-0.5, 0.8])):
+        found = [sort_by(column), sort_by(column)]
+        assert sorted(found) == pytest.approx(np.array([wanted, wanted[::-1]]))
+    sort_by(5)  # cuneus, frontal pole: by words
+    names = [table.item(row, 5).text() for row in range(2)]
+    assert names in (sorted(names), sorted(names)[::-1])
+    # Wherever a row is, it leads to its own peak.
+    for row in (1, 0):
+        cell = table.visualItemRect(table.item(row, 2)).center()
+        qtbot.mouseClick(table.viewport(), LEFT, pos=cell)
+        assert viewer.dims.point == pytest.approx(clusters.clusters[row].place)
+        peak = table.item(row, 0).text()
+        qtbot.waitUntil(lambda: peak in panel.parts.crosshair.text(), **WAIT)  # noqa: B023
+
+
+def pick(qtbot, panel, text):
+    """Choose an entry of the menu of regions with the mouse."""
+    button = panel.parts.regions
+    qtbot.mouseClick(button, LEFT)
+    menu = button.choices
+    qtbot.waitUntil(menu.isVisible, **WAIT)
+    (action,) = (one for one in menu.actions() if one.text() == text)
+    qtbot.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
+    qtbot.waitUntil(lambda: not menu.isVisible(), **WAIT)
+
+
+def test_regions_by_file_by_atlas_and_none(qtbot, docks, tmp_path, monkeypatch):
+    viewer, panel, _ = docks
+    said = panel.parts.crosshair
+    viewer.dims.point = HOT
+    pick(qtbot, panel, "None")
+    assert "atlas" not in viewer.layers
+    qtbot.waitUntil(lambda: panel.parts.regions.text() == "Regions: none…", **WAIT)
+    qtbot.waitUntil(lambda: said.text().endswith("probability"), **WAIT)
+    # An atlas by its name; a stand-in for what nilearn fetches.
+    labels = np.zeros((41, 49, 41), np.int16)
+    labels[21:] = 5
+    grid = np.diag([2.0, 2.0, 2.0, 1.0])
+    grid[:3, 3] = -40, -48, -40
+    fetched = Volume.from_native(labels, grid), {5: "Angular gyrus"}
+    module = "napari_neuropretrain.explanation.region_atlas._fetch"
+    monkeypatch.setattr(module, lambda name, part: fetched)
+    pick(qtbot, panel, "aal")
+    qtbot.waitUntil(lambda: "right Angular gyrus" in said.text(), **WAIT)
+    assert panel.parts.regions.text() == "Regions: aal…"
+    # Under the mouse, moved over the canvas.
+    canvas = viewer.window._qt_viewer.canvas.native
+    viewer.scene.camera.center = (0.0, 24.0, 20.0)
+    middle = canvas.rect().center()
+    qtbot.mouseMove(canvas, middle - QPoint(9, 5))
+    qtbot.mouseMove(canvas, middle)
+    mouse = panel.parts.mouse
+    qtbot.waitUntil(lambda: "right Angular gyrus" in mouse.text(), **WAIT)
+    # One that cannot be had is said, and the one before stays.
+    monkeypatch.undo()
+    monkeypatch.setenv("NILEARN_DATA", str(tmp_path))
+
+    def offline(*given: object, **named: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("nilearn.datasets.fetch_atlas_juelich", offline)
+    pick(qtbot, panel, "juelich")
+    problem = panel.parts.problem
+    qtbot.waitUntil(lambda: "could not be fetched" in problem.text(), **WAIT)
+    assert panel.parts.regions.text() == "Regions: aal…"
 
 
 def choose(qtbot, panel, button, path):

@@ -148,6 +148,9 @@ def test_a_click_goes_to_the_peak_and_a_header_sorts(qtbot, widget, viewer, tmp_
 
 def test_regions_are_named_on_their_side(qtbot, widget, viewer, regions):
     qtbot.mouseClick(widget.parts.regions, Qt.MouseButton.LeftButton)
+    choices = widget.parts.regions.choices
+    choices.actions()[0].trigger()
+    choices.close()
     (dialog,) = widget.findChildren(QFileDialog)
     dialog.fileSelected.emit(str(regions))
     dialog.close()

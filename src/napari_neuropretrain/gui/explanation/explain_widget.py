@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_neuropretrain.gui.explanation.live_map import LiveMap
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import napari
+
+    from napari_neuropretrain.runs.child_run import Ending
 
 EXPLANATION, PLANES = "Explanation", "Three planes"
 """Names of its docks in the manifest."""
@@ -41,6 +45,7 @@ class ExplainWidget(JobWidget):
         self.reported.connect(self._preview)
         self.live_map.refined.connect(self.controls.refresh)
         self.shown.connect(self._take_over)
+        self.ended.connect(self._say_kept)
         self.bottom.insertWidget(2, self.controls)
         self.bottom.insertLayout(3, button_row(self.open_button, self.planes_button))
 
@@ -59,8 +64,31 @@ class ExplainWidget(JobWidget):
         if "preview" in values:
             self.live_map.take(values)
 
+    def show_result(
+        self, kind: str, path: Path, values: dict[str, Any] | None = None
+    ) -> None:
+        """Load a result; a map that was seen growing stays on the template."""
+        if self.live_map.layer is not None:
+            values = {k: v for k, v in (values or {}).items() if k != "t1"}
+        super().show_result(kind, path, values)
+
+    def _show(self, shown: Shown) -> None:
+        """Put the whole map where the one so far is, else add it."""
+        maps = [one for one in shown.layers if OCCLUSION_KEY in one[1]["metadata"]]
+        if maps and self.live_map.complete(maps[-1]):
+            shown = replace(shown, layers=[])
+        super()._show(shown)
+
+    def _say_kept(self, ending: Ending) -> None:
+        """After a cancel, say that the map that is seen is a file, too."""
+        layer = self.live_map.layer
+        if ending.state == "stopped" and layer is not None:
+            name = Path(str(layer.metadata.get("path"))).name
+            said = f"The map so far stays, here and as '{name}'."
+            self.panel.state.setText(f"Stopped. {said}")
+
     def _take_over(self, shown: Shown) -> None:
-        """Show the map of the whole run in place of the one so far."""
+        """Take away what the whole map was shown in place of."""
         made = [one for one in shown.layers if OCCLUSION_KEY in one[1]["metadata"]]
         if made:
             self.live_map.end()

@@ -37,6 +37,7 @@ from napari_neuropretrain.gui.explanation.places import (
 )
 from napari_neuropretrain.gui.explanation.viewer_link import ViewerLink
 from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.panels import tab_with_others
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import (
     OCCLUSION_KEY,
@@ -60,6 +61,7 @@ class ExplanationWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        tab_with_others(self)
         self._viewer = napari_viewer
         self._shown: Image | None = None
         self.switch = MapSwitch(napari_viewer, self)
@@ -145,7 +147,9 @@ class ExplanationWidget(QWidget):
         parts.map.activated.connect(self._choose_map)
         parts.space.activated.connect(self._choose_space)
         parts.look.changed.connect(self._set_look)
-        parts.regions.clicked.connect(self._ask_regions)
+        parts.regions.file_asked.connect(self._ask_regions)
+        parts.regions.atlas_asked.connect(self.switch.open_regions)
+        parts.regions.none_asked.connect(self.switch.remove_regions)
         parts.clusters.chosen.connect(self.go_to)
         parts.clusters.least_changed.connect(self._find)
         parts.clusters.save_asked.connect(self._ask_table)
@@ -240,7 +244,7 @@ class ExplanationWidget(QWidget):
 
     def _say_regions(self) -> None:
         names = [one.name for one in region_layers(self._viewer)]
-        self.parts.regions.setText(f"Regions: {names[-1] if names else 'none'}…")
+        self.parts.regions.say(names[-1] if names else "")
 
     def _written(self, path: Path) -> None:
         self.say("")

@@ -15,6 +15,7 @@ from napari_neuropretrain.gui.reader import read_layers, read_map, stem_of
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import (
     FRACTION_KEY,
+    LOOK_KEY,
     OCCLUSION_KEY,
     look_of,
     occlusion_layer,
@@ -90,6 +91,39 @@ class LiveMap(QObject):
         worker.returned.connect(self._show)
         worker.errored.connect(self._rest)
         worker.start()
+
+    def complete(self, found: LayerData) -> bool:
+        """Put the map that the run leaves into the layer of the map so far.
+
+        Its place, look, crosshair and camera stay.
+
+        Parameters
+        ----------
+        found
+            The map, from the file that the previews were read from.
+
+        Returns
+        -------
+        bool
+            Whether there was such a layer.
+        """
+        layer, keywords = self.layer, found[1]
+        path = keywords["metadata"].get("path")
+        if layer is None or layer not in self._viewer.layers:
+            return False
+        if layer.metadata.get("path") != path:
+            return False
+        self._ended, self._waiting = True, None
+        for older in list(self._viewer.layers):
+            # Not `is`: napari hands plugins proxies of its layers.
+            if older != layer and older.metadata.get("path") == path:
+                self._viewer.layers.remove(older)  # of a run before
+        drawn = (OCCLUSION_KEY, FRACTION_KEY, LOOK_KEY)
+        said = {k: v for k, v in keywords["metadata"].items() if k not in drawn}
+        layer.metadata.update(said)
+        self._refine(layer, found)
+        layer.name = keywords["name"]
+        return True
 
     def end(self) -> None:
         """Take the map so far away, because the whole one is shown."""

@@ -36,6 +36,8 @@ class MapFiles:
         Label image in template space, or name of an atlas, that the job was given.
     report
         Page that the job wrote.
+    transform
+        Scan RAS mm to template RAS mm (4, 4), by rows.
     """
 
     template: Path | None = None
@@ -46,6 +48,7 @@ class MapFiles:
     main: Path | None = None
     regions: str | None = None
     report: Path | None = None
+    transform: tuple[tuple[float, ...], ...] | None = None
 
 
 def files_of(path: Path) -> MapFiles:
@@ -68,6 +71,7 @@ def files_of(path: Path) -> MapFiles:
         main=None if main else _first(path.with_name(f"{key}{_TEMPLATE}"), path),
         regions=_regions(path.parent),
         report=_there(path.with_name(_REPORT)),
+        transform=_transform(_there(preproc)),
     )
 
 
@@ -151,6 +155,18 @@ def _preprocessed(folder: Path, key: str, source: Any) -> Path | None:
     if made:
         return made[0]
     return Path(source) if str(source or "").endswith(_PREPROC) else None
+
+
+def _transform(preproc: Path | None) -> tuple[tuple[float, ...], ...] | None:
+    """Read what the preprocessing noted beside the scan on the template."""
+    if preproc is None:
+        return None
+    try:
+        note = preproc.with_name(f"{stem_of(preproc)}.json").read_text("utf-8")
+        rows = tuple(tuple(map(float, row)) for row in json.loads(note)["Transform"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return rows if [len(row) for row in rows] == [4] * 4 else None
 
 
 def _regions(folder: Path) -> str | None:

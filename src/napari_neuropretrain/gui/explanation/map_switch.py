@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined, unused-ignore]
@@ -18,13 +19,17 @@ from napari_neuropretrain.gui.explanation.loading import (
 )
 from napari_neuropretrain.gui.explanation.map_files import MapFiles, files_of
 from napari_neuropretrain.gui.explanation.places import (
+    OWN,
     REGIONS_KEY,
     TEMPLATE,
+    explanation_of,
     region_layers,
+    same_place,
     shown_map,
     space_of,
     unit_of,
 )
+from napari_neuropretrain.gui.explanation.spaces import TO_TEMPLATE_KEY
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import (
     OCCLUSION_KEY,
@@ -58,7 +63,7 @@ class MapSwitch(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._known: dict[str, MapFiles] = {}
-        self._asked: set[str] = set()
+        self._asked: dict[str, Any] = {}
         self._main: Path | None = None
         self._wanted: tuple[Path, Path | None] = Path(), None
 
@@ -73,10 +78,15 @@ class MapSwitch(QObject):
         return _RANDOM in _path_of(shown_map(self._viewer))
 
     def look_beside(self) -> None:
-        """Find what lies beside the map that is shown, once for each map."""
-        path = _path_of(shown_map(self._viewer))
-        if path and path not in self._asked:
-            self._asked.add(path)
+        """Find what lies beside the map that is shown, once for each run of it."""
+        layer = shown_map(self._viewer)
+        path = _path_of(layer)
+        if layer is None or not path:
+            return
+        # A map that grew while its run went on has more beside it now.
+        said = explanation_of(layer)
+        if self._asked.get(path) != said:
+            self._asked[path] = said
             self.work(_files_of, Path(path), then=self._take_files)
 
     def show_space(self, space: str) -> None:
@@ -94,13 +104,23 @@ class MapSwitch(QObject):
             self._main = files.template
             self._show(files.randomised, files.template_t1)
         elif not wanted:
-            back = self._main or files.main
+            # Of several maps that it checks, the one it was asked for from.
+            folder = Path(_path_of(shown_map(self._viewer))).parent
+            begun = self._main is not None and self._main.parent == folder
+            back = self._main if begun else files.main
             if back is not None:
                 self._show(back, files.template_t1)
 
     def open_regions(self, given: str | Path) -> None:
         """Name regions by a label image in template space, or by an atlas."""
+        self.said.emit(f"Reading '{given}'…", False)
         self.work(regions_layer, given, then=self._add_regions)
+
+    def remove_regions(self) -> None:
+        """Take the regions away that were opened here."""
+        for layer in region_layers(self._viewer):
+            if REGIONS_KEY in layer.metadata:
+                self._viewer.layers.remove(layer)
 
     def open_folder(self, folder: Path) -> None:
         """Add the maps of a folder that overlap with the one shown."""
@@ -126,6 +146,7 @@ class MapSwitch(QObject):
     def _take_files(self, found: tuple[str, MapFiles]) -> None:
         path, files = found
         self._known[path] = files
+        self._note_transform(self._present(Path(path)))
         named = {_path_of(one) for one in region_layers(self._viewer)}
         if files.regions and files.regions not in named:
             self.open_regions(files.regions)
@@ -138,18 +159,18 @@ class MapSwitch(QObject):
             below = None if scan is None or self._present(scan) else scan
             self.work(over_scan, path, below, then=self._add)
         else:
-            self._bring(path, scan, shown_map(self._viewer))
+            point = tuple(self._viewer.dims.point)
+            self._bring(path, scan, shown_map(self._viewer), point)
 
     def _add(self, found: list[LayerData]) -> None:
         before, point = shown_map(self._viewer), tuple(self._viewer.dims.point)
         view.add_layers(self._viewer, found)
-        self._bring(*self._wanted, before)
-        chosen = self._present(self._wanted[0])
-        if None not in (before, chosen) and space_of(before) == space_of(chosen):
-            self._viewer.dims.point = point
+        self._bring(*self._wanted, before, point)
 
-    def _bring(self, path: Path, scan: Path | None, before: Any) -> None:
-        """Show these two, and no other scan or map."""
+    def _bring(
+        self, path: Path, scan: Path | None, before: Any, point: tuple[float, ...]
+    ) -> None:
+        """Show these two, and no other scan or map, where `before` was cut."""
         chosen = self._present(path)
         if not isinstance(chosen, Image):
             return
@@ -164,10 +185,21 @@ class MapSwitch(QObject):
                 hidden = below is not None or OCCLUSION_KEY in layer.metadata
                 layer.visible = layer.visible and not hidden
         self._viewer.layers.selection.active = chosen
+        self._note_transform(chosen, before)
         if before is None or space_of(before) != space_of(chosen):
             view.look_at(self._viewer, chosen)
             self._viewer.reset_view(layers=[chosen], reset_camera_angle=False)
+        if (same := same_place(before, chosen, point)) is not None:
+            self._viewer.dims.point = same
         self.said.emit("", False)
+
+    def _note_transform(self, *layers: Image | None) -> None:
+        """Keep the way to the template with maps in the scan's own space."""
+        known = (self._known.get(_path_of(one), MapFiles()).transform for one in layers)
+        transform = next((one for one in known if one is not None), None)
+        for layer in layers:
+            if transform and layer is not None and space_of(layer) == OWN:
+                layer.metadata[TO_TEMPLATE_KEY] = np.array(transform)
 
     def _present(self, path: Path) -> Any:
         """Return the layer that was read from a file, if there is one."""
@@ -179,9 +211,7 @@ class MapSwitch(QObject):
     def _add_regions(self, found: LayerData) -> None:
         chosen = self._viewer.layers.selection.active
         data, keywords, _ = found
-        for layer in region_layers(self._viewer):
-            if REGIONS_KEY in layer.metadata:
-                self._viewer.layers.remove(layer)
+        self.remove_regions()
         self._viewer.add_labels(data, **keywords)
         self._viewer.layers.selection.active = chosen
         self.said.emit("", False)

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Labels, Layer
 
 from napari_neuropretrain.gui.explanation.slices import value_at
+from napari_neuropretrain.gui.explanation.spaces import (
+    TO_TEMPLATE_KEY,
+    in_own_space,
+    in_template,
+)
 from napari_neuropretrain.gui.scans.layers import (
     CONTOUR_KEY,
     SIDE_KEY,
@@ -99,17 +104,52 @@ def region_at(
     point
         World coordinates; the last three are z, y and x in mm.
     shown
-        A map that is not in template space has no use for regions that are.
+        The map. From its own space, regions of the template are looked up through
+        the transform of its preprocessing; where that is not known, not at all.
     """
+    on_template: Sequence[float] | None = point
+    if shown is not None and space_of(shown) == OWN:
+        on_template = in_template(shown, point)
     for layer in reversed(region_layers(viewer)):
-        in_template = REGIONS_KEY in layer.metadata
-        if in_template and shown is not None and space_of(shown) == OWN:
-            continue
-        found = value_at(layer, point)
-        if found:
+        ours = REGIONS_KEY in layer.metadata
+        at = on_template if ours else point
+        if at is not None and (found := value_at(layer, at)):
             name = _name(layer, int(found))
-            return _sided(name, tuple(point)[-1]) if in_template else name
+            return _sided(name, tuple(at)[-1]) if ours else name
     return ""
+
+
+def same_place(
+    before: Image | None, chosen: Image, point: tuple[float, ...]
+) -> tuple[float, ...] | None:
+    """Return a point of one map where another shows it.
+
+    Parameters
+    ----------
+    before
+        The map that was looked at.
+    chosen
+        The other; from another space, one of the two has the way to the template.
+    point
+        World coordinates; the last three are z, y and x as the viewer counts.
+
+    Returns
+    -------
+    tuple
+        World coordinates. None where that is not known, or outside of `chosen`.
+    """
+    if before is None:
+        return None
+    if space_of(before) == space_of(chosen):
+        return point
+    place = None
+    if space_of(chosen) == TEMPLATE:
+        place = in_template(before, point)
+    elif (transform := chosen.metadata.get(TO_TEMPLATE_KEY)) is not None:
+        place = in_own_space(chosen, point, transform)
+    if place is None or value_at(chosen, place) is None:
+        return None
+    return (*point[:-3], *place)
 
 
 def region_layers(viewer: ViewerModel) -> list[Labels]:

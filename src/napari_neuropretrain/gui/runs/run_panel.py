@@ -54,9 +54,10 @@ class RunPanel(QWidget):
         self.table = _table()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        parts = (self.state, self.remedies, self.bar, self.stage, self.curves)
-        for widget in (*parts, self.table):
+        for widget in (self.state, self.remedies, self.bar, self.stage):
             column.addWidget(widget)
+        column.addWidget(self.curves, 2)
+        column.addWidget(self.table)
         column.addWidget(self.log, 1)
         self.reset()
 
@@ -93,7 +94,9 @@ class RunPanel(QWidget):
         """
         self.rest()
         state = _ENDINGS.get(ending.state, "Stopped")
-        self.state.setText(f"{state}. {ending.sentence}")
+        # Some sentences begin with how it ended.
+        told = ending.sentence.startswith(state)
+        self.state.setText(ending.sentence if told else f"{state}. {ending.sentence}")
         if config is not None:
             found = remedies(config, ending.cause, ending.on_gpu, ending.tried)
             self.remedies.offer(found)
