@@ -100,19 +100,34 @@ def target_of(card: ModelCard) -> str:
 
 
 def sentence(described: dict[str, Any]) -> str:
-    """Say in two sentences what was found."""
-    unit, peak = described["unit"], described["peak_positive"]
+    """Say in two sentences what was found: the stronger of both signs first.
+
+    Parameters
+    ----------
+    described
+        What ``<scan>_explanation.json`` holds.
+    """
     said = f"{described['prediction']:.3g} {described['prediction_unit']}"
     first = f"{described['target']}: {said}."
-    if peak is None:
-        return f"{first} None of the strongest places lowers it when hidden."
-    place = ", ".join(f"{peak[axis]:.0f}" for axis in ("x_mm", "y_mm", "z_mm"))
-    if described["method"] != "occlusion":
-        return f"{first} The strongest place is around MNI ({place}) mm."
-    return (
-        f"{first} Hiding the place around MNI ({place}) mm lowers it most, by "
-        f"{peak['value']:.3g} {unit}."
+    found = [described["peak_positive"], described["peak_negative"]]
+    peaks = sorted(
+        (one for one in found if one), key=lambda one: -float(abs(one["value"]))
     )
+    if not peaks:
+        return f"{first} No place changes it when hidden."
+    if described["method"] != "occlusion":
+        return f"{first} The strongest place is around {_place(peaks[0])}."
+    changes = [
+        f"around {_place(peak)} {'lowers' if peak['value'] > 0 else 'raises'} it most, "
+        f"by {abs(peak['value']):.3g} {described['unit']}"
+        for peak in peaks
+    ]
+    return f"{first} Hiding the place {'; '.join(changes)}."
+
+
+def _place(peak: dict[str, float]) -> str:
+    axes = ", ".join(f"{peak[axis]:.0f}" for axis in ("x_mm", "y_mm", "z_mm"))
+    return f"MNI ({axes}) mm"
 
 
 def _first(peaks: list[Peak]) -> dict[str, float] | None:
