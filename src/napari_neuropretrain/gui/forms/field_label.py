@@ -35,6 +35,12 @@ class FieldLabel(QLabel):
         """Measure anew where the theme gives another height."""
         done = super().event(event)
         if event is not None and event.type() in _OTHER_HEIGHT:
-            line = self._beside.sizeHint().height() - self.fontMetrics().height()
-            self.setContentsMargins(0, max(0, line // 2), 0, 0)
+            self._stand_beside()
         return done
+
+    def _stand_beside(self) -> None:
+        own = self.contentsMargins().top()
+        spare = self._beside.sizeHint().height() - (self.sizeHint().height() - own)
+        above = max(0, spare // 2)
+        if above != own:
+            self.setContentsMargins(0, above, 0, 0)

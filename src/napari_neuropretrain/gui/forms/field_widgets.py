@@ -23,8 +23,19 @@ FieldWidget: TypeAlias = ValueWidget[Any] | FileEdit
 
 LABELS = {
     "age": "Age (years)",
+    "checkpoint_minutes": "Checkpoint every (min)",
     "dof": "DOF",
+    "ema": "EMA",
     "memory_gib": "Memory (GiB)",
+    "patch": "Patch (voxels)",
+    "patience": "Patience (epochs)",
+    "probe_every": "Probe every (epochs)",
+    "rotation_degrees": "Rotation (°)",
+    "seconds": "At most (s)",
+    "shape": "Shape (voxels)",
+    "translation_voxels": "Translation (voxels)",
+    "unfreeze_every": "Unfreeze (epochs)",
+    "warmup_epochs": "Warm-up (epochs)",
     "mlp_dim": "MLP width",
     "mlp_ratio": "MLP ratio",
     "dim": "Width",
@@ -46,6 +57,7 @@ def make_widget(name: str, field: FieldInfo) -> FieldWidget:
     if placeholder or is_list(field):
         line = LineEdit(value=shown_value(field.default, field), **options)
         line.native.setPlaceholderText(str(placeholder or "with commas"))
+        line.native.setCursorPosition(0)  # or a narrow line shows its end
         return line
     if get_origin(field.annotation) is Literal:
         options["choices"] = get_args(field.annotation)

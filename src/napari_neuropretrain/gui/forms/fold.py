@@ -22,11 +22,9 @@ class Fold(QWidget):
         super().__init__()
         self._title, self._content = title, content
         self.button = QPushButton()
-        self.button.setCheckable(True)
-        self.button.setFlat(True)
         self.button.setToolTip(tip)
         self.button.setStyleSheet("QPushButton { text-align: left; }")
-        self.button.toggled.connect(self._show)
+        self.button.clicked.connect(lambda checked=False: self._turn())
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.button)
@@ -35,11 +33,14 @@ class Fold(QWidget):
 
     def expand(self) -> None:
         """Show the contents."""
-        self.button.setChecked(True)
+        self._show(True)
 
     def is_expanded(self) -> bool:
         """Whether the contents are shown."""
-        return self.button.isChecked()
+        return not self._content.isHidden()
+
+    def _turn(self) -> None:
+        self._show(not self.is_expanded())
 
     def _show(self, shown: bool) -> None:
         self.button.setText(f"{'▾' if shown else '▸'} {self._title}")

@@ -76,7 +76,7 @@ class Form(QWidget):
         self.wanted: set[str] = set()
         self._unused: set[str] = set()
         self._rows: dict[str, QWidget] = {}
-        main, more = _field_layout(), _field_layout()
+        main, more = _field_layout(wrapped=flat), _field_layout()
         for name, field in options.model_fields.items():
             widget = make_widget(name, field)
             widget.changed.connect(self._tell)
@@ -233,8 +233,11 @@ def _of_weights(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and "weights" in extra
 
 
-def _field_layout() -> QFormLayout:
+def _field_layout(wrapped: bool = False) -> QFormLayout:
+    """Lay out fields beside their names; below them where there is too little room."""
     layout = QFormLayout()
+    if wrapped:
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
     layout.setContentsMargins(0, 0, 0, 0)

@@ -17,11 +17,16 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.gui.forms.choose_path import choose_path
 
 
+_LEAST_WIDTH = 90
+"""Of a line in which a path can be read at all, in pixels."""
+
+
 def make_path_widget(default: str, output: bool, options: dict[str, Any]) -> FileEdit:
     """Make the widget of a path; an output is always a folder."""
     edit = FileEdit(mode=FileDialogMode("d" if output else "r"), **options)
     edit.line_edit.value = default
     edit.line_edit.tooltip = options["tooltip"]
+    edit.line_edit.native.setMinimumWidth(_LEAST_WIDTH)
     return edit
 
 
