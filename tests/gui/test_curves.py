@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor
 
 from napari_neuropretrain.gui.runs.curve_lines import COLORS, lines_of, smoothed
 from napari_neuropretrain.gui.runs.curve_panel import CurvePanel
+from napari_neuropretrain.gui.runs.run_panel import RunPanel
 from napari_neuropretrain.runs.curves import Curves
 
 
@@ -192,3 +193,20 @@ def colors_of(widget: Any) -> set[str]:
         for x in range(picture.width())
         for y in range(picture.height())
     }
+
+
+def test_the_plot_keeps_its_height_between_other_parts(
+    qtbot: Any, curves: Curves
+) -> None:
+    panel = RunPanel()
+    qtbot.addWidget(panel)
+    panel.resize(380, 360)
+    panel.show()
+    panel.curves.show_curves(curves)
+    plot = panel.curves.plot
+    assert plot is not None
+    qtbot.waitUntil(lambda: plot.view.height() >= 110, timeout=5_000)
+    panel.resize(380, 900)
+    # It grows with the room, and the log does not take all of it.
+    qtbot.waitUntil(lambda: plot.view.height() >= 250, timeout=5_000)
+    assert panel.log.height() >= 150

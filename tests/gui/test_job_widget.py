@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.gui.jobs.job_widget import JobWidget
 from napari_neuropretrain.runs import read_events
+from napari_neuropretrain.runs.process import is_running
 
 
 @pytest.fixture
@@ -79,6 +80,34 @@ def test_a_run_can_be_followed_again(qtbot, make_widget):
         second.follow()
     assert second.panel.state.text() == "Done. Counted to 3."
     assert second.panel.table.rowCount() == 1
+
+
+def test_a_run_is_left_and_the_form_is_free(qtbot, make_widget, tmp_path):
+    widget = make_widget("count")
+    assert widget.follow_button.text() == "Follow run"
+    widget.start()
+    log, ended = widget.panel.log, []
+    widget.ended.connect(ended.append)
+    qtbot.waitUntil(lambda: "Counting" in log.toPlainText(), timeout=20_000)
+    assert widget.follow_button.text() == "Leave run"
+    widget.follow_button.click()
+    assert "'run' goes on by itself" in widget.panel.state.text()
+    assert widget.start_button.isEnabled()
+    assert not widget.cancel_button.isEnabled()
+    widget.start()
+    assert "A job runs in" in widget.problem.text()
+    widget.form.widgets["output"].line_edit.value = str(tmp_path / "other")
+    widget.start()
+    qtbot.waitUntil(lambda: "Counting" in log.toPlainText(), timeout=20_000)
+    assert is_running(tmp_path / "run")
+    with qtbot.waitSignal(widget.ended, timeout=20_000):
+        widget.cancel()
+    # Found again, and ended where it belongs.
+    widget.form.widgets["output"].line_edit.value = str(tmp_path / "run")
+    widget.follow_button.click()
+    with qtbot.waitSignal(widget.ended, timeout=20_000):
+        widget.cancel()
+    assert [one.state for one in ended] == ["stopped", "stopped"]
 
 
 def test_copy_as_command(make_widget, tmp_path):

@@ -65,3 +65,23 @@ def test_a_panel_of_a_program_is_found_too(viewer: Any) -> None:
     assert open_panel(viewer, "Runs") is runs
     with pytest.raises(KeyError):
         open_panel(viewer, "Nothing")
+
+
+@pytest.mark.gl
+@pytest.mark.usefixtures("no_gl")
+def test_panels_of_the_menu_are_tabs_and_the_window_stays(
+    viewer: Any, qtbot: Any
+) -> None:
+    viewer.window.resize(1300, 850)
+    window = viewer.window._qt_window
+    docks = viewer.window._wrapped_dock_widgets
+    for tabs, name in enumerate(("Runs", "Cohort", "Preprocess")):
+        click_line(qtbot, open_menu(viewer, "Layers", "Classify", TITLE), name)
+        last = docks[f"{name} ({TITLE})"]
+        qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(last)) == tabs)  # noqa: B023
+    assert window.height() <= 850
+    assert not last.visibleRegion().isEmpty()  # in front
+    # One that a person put elsewhere stays there.
+    docks[f"Runs ({TITLE})"].setFloating(True)
+    assert open_panel(viewer, "Runs").isVisible()
+    assert docks[f"Runs ({TITLE})"].isFloating()

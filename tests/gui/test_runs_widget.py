@@ -202,12 +202,13 @@ def test_run_again_fills_the_form_for_another_folder(
     assert config.output == project / "b-1"
 
     opened, filled = [], []
-    panel = SimpleNamespace(form=SimpleNamespace(fill=filled.append))
+    form = SimpleNamespace(fill=filled.append)
+    panel = SimpleNamespace(form=form, leave=lambda: filled.append("left"))
     monkeypatch.setattr(
         run_actions, "open_panel", lambda viewer, name: opened.append(name) or panel
     )
     run_actions.open_form(None, "finetune", config)
-    assert (opened, filled) == (["Fine-tune"], [config])
+    assert (opened, filled) == (["Fine-tune"], ["left", config])
 
 
 def test_another_folder_and_an_empty_one(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from npe2 import PluginManager
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_neuropretrain.gui.settings import PLUGIN
 
@@ -80,11 +81,16 @@ def tab_with_others(widget: QWidget) -> None:
     # The panel is made first, and docked right after.
     timer = QTimer(widget)
     timer.setSingleShot(True)
-    timer.timeout.connect(partial(_tab, widget))
+    timer.timeout.connect(partial(_tab, widget, _sizes()))
     timer.start(0)
 
 
-def _tab(widget: QWidget) -> None:
+def _sizes() -> dict[QWidget, QSize]:
+    windows = QApplication.topLevelWidgets()
+    return {one: one.size() for one in windows if isinstance(one, QMainWindow)}
+
+
+def _tab(widget: QWidget, before: Mapping[QWidget, QSize]) -> None:
     dock = _dock_of(widget)
     window = None if dock is None else dock.parentWidget()
     if not isinstance(window, QMainWindow) or dock is None or dock.isFloating():
@@ -96,4 +102,7 @@ def _tab(widget: QWidget) -> None:
         if ours and beside and other.isVisible():
             window.tabifyDockWidget(other, dock)
             dock.raise_()
+            if window in before and (layout := window.layout()) is not None:
+                layout.activate()  # or it has no less room than before
+                window.resize(before[window])
             return

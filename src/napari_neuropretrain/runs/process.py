@@ -34,6 +34,10 @@ SILENCE_S = 60.0
 NICENESS = 5
 """So that the viewer, and what else a person does, goes first."""
 
+_started: list[psutil.Popen] = []
+"""Children that go on though nobody here follows them; asked now and then whether
+they have ended, or they would stay in the system's list of processes."""
+
 
 def start(
     job: str,
@@ -81,6 +85,7 @@ def start(
     except OSError as error:
         raise cannot_write(folder, error) from None
     _step_back(process)
+    _started[:] = [one for one in _started if one.poll() is None] + [process]
     return ChildRun(folder, process, offset)
 
 

@@ -27,6 +27,7 @@ from napari_neuropretrain.gui.cohort.pictures import Pictures
 from napari_neuropretrain.gui.cohort.table_model import MADE, CohortModel
 from napari_neuropretrain.gui.cohort.where_to_go import NextJobs
 from napari_neuropretrain.gui.forms.choose_path import choose_path
+from napari_neuropretrain.gui.panels import tab_with_others
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import LayerData
 
@@ -52,6 +53,7 @@ class CohortWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        tab_with_others(self)
         self._viewer, self.title = napari_viewer, "Cohort"
         self.loader = CohortLoader(self)
         self.cohort: CohortEdits | None = None

@@ -14,6 +14,7 @@ from napari_neuropretrain.gui.explanation.plane_pane import PlanePane
 from napari_neuropretrain.gui.explanation.slices import Grid, draw_slice, grid_around
 from napari_neuropretrain.gui.explanation.viewer_link import ViewerLink
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.panels import tab_with_others
 from napari_neuropretrain.gui.scans import view
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class PlanesWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        tab_with_others(self)
         self._viewer = napari_viewer
         self._grid: Grid | None = None
         self._stale = True

@@ -24,6 +24,7 @@ from napari_neuropretrain.gui.guide.path_state import (
 )
 from napari_neuropretrain.gui.guide.seen import Seen, look_at
 from napari_neuropretrain.gui.jobs.followed_run import FollowedRun
+from napari_neuropretrain.gui.panels import tab_with_others
 from napari_neuropretrain.gui.runs.follow import Update
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.view_controls import ViewControls
@@ -57,6 +58,7 @@ class GuideWidget(QWidget):
         self, napari_viewer: napari.Viewer, command: Sequence[str] | None = None
     ) -> None:
         super().__init__()
+        tab_with_others(self)
         self.title, self._viewer = "Guided path", napari_viewer
         self.shown, self._loads = 0, 0
         self._added: list[Layer] = []

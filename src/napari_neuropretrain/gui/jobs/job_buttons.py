@@ -22,11 +22,29 @@ def job_buttons(
     start = wide_button("Start", widget.start, tip)
     tip = "Stop it; what was finished is kept. Press again to end it now."
     cancel = wide_button("Cancel", widget.cancel, tip)
-    tip = "Show the run of the output folder: one that still goes on, or has ended."
-    follow = wide_button("Follow run", widget.follow, tip)
+    follow = wide_button("", widget.follow_or_leave)
+    name_follow(follow, False)
     tip = "Copy the command line that does the same."
     copy = wide_button("Copy as command", widget.copy_command, tip)
     return start, cancel, follow, copy
+
+
+def name_follow(button: QPushButton, running: bool) -> None:
+    """Let Follow run be Leave run while a run is shown."""
+    words = {
+        False: (
+            "Follow run",
+            "Show the run of the output folder: one that still goes on, or has ended.",
+        ),
+        True: (
+            "Leave run",
+            "Let it go on by itself, and free the form for another one, which queues. "
+            "The panel Runs lists both.",
+        ),
+    }
+    text, tip = words[running]
+    button.setText(text)
+    button.setToolTip(tip)
 
 
 def add_keys(widget: JobWidget) -> None:

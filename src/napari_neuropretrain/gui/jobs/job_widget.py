@@ -21,11 +21,13 @@ from napari_neuropretrain.gui.jobs.job_buttons import (
     add_keys,
     job_buttons,
     keep_focus,
+    name_follow,
 )
 from napari_neuropretrain.gui.jobs.job_layout import lay_out
 from napari_neuropretrain.gui.jobs.live_controls import LiveControls
 from napari_neuropretrain.gui.jobs.reasons import by_field, what_is_not_there
 from napari_neuropretrain.gui.jobs.results import Shown, load_result
+from napari_neuropretrain.gui.panels import tab_with_others
 from napari_neuropretrain.gui.runs.follow import Follower, Update
 from napari_neuropretrain.gui.runs.run_commands import say_error
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
@@ -73,8 +75,10 @@ class JobWidget(QWidget):
         command: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        tab_with_others(self)
         self.job, self.title, self._viewer, self._command = job, title, viewer, command
         self._follower: Follower | None = None
+        self._worker: Any = None
         self._scan: Path | None = None
         self._ran: Config | None = None
         self._folder_run = Path()
@@ -109,6 +113,24 @@ class JobWidget(QWidget):
         """Fill in the settings of a remedy, and start."""
         self.form.fill(remedy.config)
         self.start()
+
+    def follow_or_leave(self) -> None:
+        """Show the latest run of the output folder, or leave the one that goes on."""
+        (self.follow if self._follower is None else self.leave)()
+
+    def leave(self) -> None:
+        """Let a run go on by itself, so that the form is free for another one."""
+        if self._follower is None:
+            return
+        worker = self._worker
+        worker.yielded.disconnect(self._take)
+        worker.returned.disconnect(self._end)
+        worker.aborted.disconnect(self._leave)
+        worker.quit()
+        self._leave()
+        self.panel.rest()
+        name = self._folder_run.name
+        self.panel.state.setText(f"'{name}' goes on by itself: the panel Runs has it.")
 
     def follow(self) -> None:
         """Show the latest run of the output folder, alive or ended."""
@@ -161,7 +183,7 @@ class JobWidget(QWidget):
         self.panel.busy()
         self._set_running(True)
         progress: dict[str, int | bool | str] = {"total": 0, "desc": self.title}
-        worker = create_worker(
+        self._worker = worker = create_worker(
             follower.updates, _progress=progress, _start_thread=False
         )
         worker.yielded.connect(self._take)
@@ -196,7 +218,7 @@ class JobWidget(QWidget):
         self.ended.emit(ending)
 
     def _leave(self) -> None:
-        """Let go of a run that continues without us, because napari closes."""
+        """Let go of a run that continues without us, as when napari closes."""
         self._follower = None
         self._set_running(False)
 
@@ -247,6 +269,6 @@ class JobWidget(QWidget):
         self.form.setEnabled(not running)
         if not running:
             self._check()
-        self.follow_button.setEnabled(not running)
+        name_follow(self.follow_button, running)
         self.live.follow(self._folder_run if running else None)
         self.cancel_button.setText("Cancel")

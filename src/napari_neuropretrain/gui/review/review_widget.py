@@ -19,7 +19,7 @@ from napari_neuropretrain.data.quality import (
 )
 from napari_neuropretrain.errors import CohortError, NeuropretrainError
 from napari_neuropretrain.gui.forms.choose_path import choose_path
-from napari_neuropretrain.gui.panels import open_panel
+from napari_neuropretrain.gui.panels import open_panel, tab_with_others
 from napari_neuropretrain.gui.review.review_panel import ReviewPanel
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import LayerData
@@ -43,6 +43,7 @@ class ReviewWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        tab_with_others(self)
         self._viewer = napari_viewer
         self._loads = 0
         self.folder: Path | None = None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _STEPS = 20
 """Of the slider; the last one would smooth for ever."""
+_LEAST_HEIGHT = 190
+"""Of the choice, the legend and the plot, in pixels."""
 
 
 class CurvePanel(QWidget):
@@ -57,6 +59,8 @@ class CurvePanel(QWidget):
         self.choice.currentTextChanged.connect(self._draw)
         self.log.toggled.connect(self._draw)
         self.smoothing.valueChanged.connect(self._draw)
+        # A layout with wrapped labels forgets how high the plot is at least.
+        self.setMinimumHeight(_LEAST_HEIGHT)
         self.setVisible(False)
 
     def show_curves(self, curves: Curves) -> None:

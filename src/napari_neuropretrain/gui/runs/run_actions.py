@@ -67,4 +67,5 @@ def open_form(viewer: napari.Viewer, job: str, config: Config) -> None:
     if job not in FORMS:
         raise ConfigError(f"'{job}' has no form. Copy it as a command instead.")
     widget = open_panel(viewer, FORMS[job])
+    widget.leave()  # a run that the form shows goes on by itself
     widget.form.fill(config)

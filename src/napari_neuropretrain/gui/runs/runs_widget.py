@@ -24,6 +24,7 @@ from napari_neuropretrain.gui.forms import panel_keys
 from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.forms.panel_keys import press_with
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
+from napari_neuropretrain.gui.panels import tab_with_others
 from napari_neuropretrain.gui.runs.confirm_strip import ConfirmStrip
 from napari_neuropretrain.gui.runs.run_actions import (
     changed_copy,
@@ -67,6 +68,7 @@ class RunsWidget(QWidget):
         self, napari_viewer: napari.Viewer | None = None, folder: Path | None = None
     ) -> None:
         super().__init__()
+        tab_with_others(self)
         self._viewer = napari_viewer
         self.folder = QLineEdit()
         self.folder.setToolTip("All runs below this folder are listed.")
