@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 
 from napari_neuropretrain.gui.forms.choose_path import choose_path
 
-
 _LEAST_WIDTH = 90
 """Of a line in which a path can be read at all, in pixels."""
 
