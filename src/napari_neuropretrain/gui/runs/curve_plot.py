@@ -44,6 +44,9 @@ class CurvePlot(QWidget):
         item.setClipToView(True)
         item.setDownsampling(auto=True, mode="peak")
         item.getAxis("left").enableAutoSIPrefix(False)
+        item.getAxis("bottom").enableAutoSIPrefix(False)
+        item.getAxis("bottom").setLabel("epoch")
+        item.layout.setContentsMargins(1, 1, 1, 4)  # else its letters are cut below
         item.vb.setDefaultPadding(0.04)
         self._items: list[Any] = []
         self._cursor = pg.InfiniteLine(angle=90)
