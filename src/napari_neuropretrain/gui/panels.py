@@ -82,6 +82,7 @@ def tab_with_others(widget: QWidget) -> None:
     timer = QTimer(widget)
     timer.setSingleShot(True)
     timer.timeout.connect(partial(_tab, widget, _sizes()))
+    timer.timeout.connect(timer.deleteLater)  # or it keeps the windows alive
     timer.start(0)
 
 
