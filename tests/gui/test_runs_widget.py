@@ -184,6 +184,10 @@ def test_copy_and_report(widget: RunsWidget, project: Path, monkeypatch) -> None
     widget.buttons.copy.click()
     text = QApplication.clipboard().text()
     assert text.startswith("neuropretrain finetune --cohort ")
+    assert widget.said.text() == "Copied the command."
+    widget.tree.select(project / "b")
+    assert widget.said.text() == ""  # it was said of another run
+    widget.tree.select(project / "a")
     (project / "a" / "report.html").write_text("<p>")
     widget._show_chosen()
     opened = []

@@ -47,6 +47,7 @@ def test_the_states_of_a_live_run(tmp_path: Path) -> None:
     assert reader.look() is reader.look()
     write(tmp_path, {"state": "queued", "message": "Queued behind predict in 'a'."})
     assert reader.look().state == "queued"
+    assert reader.look().stage == "Queued behind predict in 'a'"
     write(tmp_path, {"state": "running"}, epoch(1, 0.5), {"state": "paused"})
     beat = {"rss_mib": 512, "rss_peak_mib": 1024, "waits": "paused"}
     write(tmp_path, {"state": "heartbeat", "values": beat})
@@ -70,6 +71,30 @@ def test_the_states_of_a_live_run(tmp_path: Path) -> None:
     write(tmp_path, started(), epoch(1, 0.9), epoch(2, 0.4))
     assert record.curves.groups["Loss"]["loss"].values == [0.5]
     assert reader.look().curves.groups["Loss"]["loss"].values == [0.9, 0.4]
+
+
+def test_curves_go_on_where_a_training_does(tmp_path: Path) -> None:
+    best = epoch(2, 0.5)
+    best["values"] |= {"best": True, "probe_age_mae": 9.0}
+    write(tmp_path, started(), epoch(1, 0.9), best, epoch(3, 0.6))
+    reader = RunReader(tmp_path)
+    reader.look()
+    write(tmp_path, {"state": "stopped", "message": "Stopped."}, started())
+    curves = reader.look().curves
+    assert curves.groups["Loss"]["loss"].epochs == [1, 2, 3]
+    write(tmp_path, epoch(3, 0.4))
+    curves = reader.look().curves
+    assert curves.groups["Loss"]["loss"].values == [0.9, 0.5, 0.4]
+    assert curves.best == 2
+    # One that begins anew leaves nothing of the one before.
+    write(tmp_path, started(), epoch(1, 0.8))
+    curves = reader.look().curves
+    assert list(curves.groups) == ["Loss"]
+    assert curves.groups["Loss"]["loss"].values == [0.8]
+    assert curves.best is None
+    # Nor does another job.
+    write(tmp_path, started(job="predict"))
+    assert reader.look().curves.groups == {}
 
 
 def test_a_run_whose_process_is_gone_is_lost_and_the_memory_is_blamed(

@@ -56,8 +56,11 @@ class Account:
             self._move(int(step), int(total), float(event.get("time", 0.0)), event)
         elif state == "finished":
             self.fraction, self.stage = 1.0, ""
+        elif state == "queued":
+            self.stage = str(event.get("message", "")).rstrip(".")
         elif state == "running":
             self._began = None  # a rest tells nothing about the time left
+            self.stage = "" if self.fraction is None else self.stage
         self.curves.take(event)
         return _log_line(state, event)
 

@@ -63,6 +63,11 @@ class Curves:
     def __init__(self) -> None:
         self.groups: dict[str, dict[str, Curve]] = {}
         self.best: int | None = None
+        self._again = False
+
+    def begin_again(self) -> None:
+        """Let the next epoch replace all that was at or after it."""
+        self._again = True
 
     def copy(self) -> Curves:
         """Return curves that stay as they are now."""
@@ -83,6 +88,8 @@ class Curves:
         epoch = event.get("step") or values.get("epoch")
         if event["state"] != "epoch" or not epoch:
             return
+        if self._again:
+            self._cut(int(epoch))
         if values.get("best"):
             self.best = int(epoch)
         elif self.best is not None and self.best > epoch:
@@ -92,6 +99,18 @@ class Curves:
                 title, label = place_of(name)
                 group = self.groups.setdefault(title, {})
                 group.setdefault(name, Curve(label)).add(int(epoch), float(value))
+
+    def _cut(self, epoch: int) -> None:
+        """Forget what was at or after an epoch."""
+        self._again = False
+        for title, group in list(self.groups.items()):
+            for name, one in list(group.items()):
+                kept = sum(known < epoch for known in one.epochs)
+                group[name] = Curve(one.label, one.epochs[:kept], one.values[:kept])
+                if not kept:
+                    del group[name]
+            if not group:
+                del self.groups[title]
 
 
 def place_of(name: str) -> tuple[str, str]:

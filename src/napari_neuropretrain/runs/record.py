@@ -155,6 +155,7 @@ class RunReader:
         path = self.folder / EVENTS
         if path.exists() and path.stat().st_size < self._offset:
             self._offset = 0  # somebody began the file anew
+            self._forget()
         events, self._offset = read_events(self.folder, self._offset)
         for event in events:
             self._take(event)
@@ -166,8 +167,7 @@ class RunReader:
     def _take(self, event: Event) -> None:
         state, values = event["state"], event.get("values", {})
         if state == "started":
-            self._forget()
-            self._started = event
+            self._begin(event)
         elif state == "heartbeat":
             self._memory = values or self._memory  # some only look for a stop file
         elif state == "result" and "path" in values:
@@ -180,6 +180,15 @@ class RunReader:
         self._time = float(event.get("time", self._time))
         if line := self._account.take(event):
             self._log = [*self._log[-_LOG_LINES:], line]
+
+    def _begin(self, started: Event) -> None:
+        """Follow the next run of the folder; curves go on where a training does."""
+        before, curves = self._started, self._account.curves
+        self._forget()
+        self._started = started
+        if before.get("values", {}).get("job") == started.get("values", {}).get("job"):
+            self._account.curves = curves
+            curves.begin_again()
 
     def _state(self) -> str:
         if self._last:

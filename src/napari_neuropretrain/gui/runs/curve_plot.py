@@ -119,8 +119,8 @@ class CurvePlot(QWidget):
 
     def _say(self) -> None:
         words = [
-            f'<span style="color:{line.color}">{"╌╌" if line.dashed else "━━"}</span> '
-            + _unbroken(f"{label} {value}".strip())
+            f'<span style="color:{line.color}">{"╌╌" if line.dashed else "━━"}</span>'
+            + _unbroken(f" {label} {value}".rstrip())
             for line, (label, value) in zip(self.lines, self.values(), strict=True)
         ]
         if self.pointed is not None:

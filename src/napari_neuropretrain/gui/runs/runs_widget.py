@@ -79,6 +79,7 @@ class RunsWidget(QWidget):
         self.tree, self.details = RunTree(), RunDetails()
         self.buttons, self.said = RunButtons(), WrappedLabel()
         self.confirm, self.commands = ConfirmStrip(), RunCommands()
+        self._said_of = Path()
         self.tree.chosen.connect(self._show_chosen)
         self._connect_buttons()
         self._lay_out()
@@ -178,6 +179,9 @@ class RunsWidget(QWidget):
 
     def _show_chosen(self) -> None:
         records = self.tree.records()
+        if records and records[0].folder != self._said_of:
+            self._said_of = records[0].folder
+            self._tell("")  # what was said is of another run
         several = len(records) > 1
         names = [self.tree.name_of(one.folder) if several else "" for one in records]
         self.details.show_runs(records, names)
