@@ -179,7 +179,7 @@ class PredictWidget(JobWidget):
         self._area.setWidget(inner)
         self._area.setWidgetResizable(True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
-        self._area.setMinimumHeight(320)
+        self._area.setMinimumHeight(240)
         policy = QSizePolicy.Policy
         self._area.setSizePolicy(policy.Expanding, policy.Expanding)
         self._area.setVisible(False)

@@ -47,7 +47,7 @@ class RunPanel(QWidget):
         self.log.setReadOnly(True)
         self.log.setPlaceholderText("The log of the run appears here.")
         self.log.setMaximumBlockCount(_LOG_LINES)
-        self.log.setMinimumHeight(90)
+        self.log.setMinimumHeight(60)
         # As high as the rest leaves it, and no reason to make the form smaller.
         self.log.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -143,7 +143,7 @@ def _table() -> QTableWidget:
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     if (numbers := table.verticalHeader()) is not None:
         numbers.setVisible(False)
-    table.setMinimumHeight(120)
+    table.setMinimumHeight(90)
     return table
 
 
