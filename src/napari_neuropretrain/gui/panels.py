@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 from npe2 import PluginManager
 from qtpy.QtCore import QSize, QTimer
@@ -81,17 +82,23 @@ def tab_with_others(widget: QWidget) -> None:
     # The panel is made first, and docked right after.
     timer = QTimer(widget)
     timer.setSingleShot(True)
-    timer.timeout.connect(partial(_tab, widget, _sizes()))
-    timer.timeout.connect(timer.deleteLater)  # or it keeps the windows alive
+    # Weak, or what never came on the screen would keep its window alive.
+    timer.timeout.connect(partial(_tab, ref(widget), _sizes()))
+    timer.timeout.connect(timer.deleteLater)
     timer.start(0)
 
 
-def _sizes() -> dict[QWidget, QSize]:
-    windows = QApplication.topLevelWidgets()
-    return {one: one.size() for one in windows if isinstance(one, QMainWindow)}
+def _sizes() -> WeakKeyDictionary[QWidget, QSize]:
+    found: WeakKeyDictionary[QWidget, QSize] = WeakKeyDictionary()
+    for one in QApplication.topLevelWidgets():
+        if isinstance(one, QMainWindow):
+            found[one] = one.size()
+    return found
 
 
-def _tab(widget: QWidget, before: Mapping[QWidget, QSize]) -> None:
+def _tab(panel: ref[QWidget], before: Mapping[QWidget, QSize]) -> None:
+    if (widget := panel()) is None:
+        return
     dock = _dock_of(widget)
     window = None if dock is None else dock.parentWidget()
     if not isinstance(window, QMainWindow) or dock is None or dock.isFloating():

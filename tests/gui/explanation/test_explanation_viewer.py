@@ -205,6 +205,23 @@ def test_headers_sort_the_clusters_and_rows_still_lead_there(qtbot, docks):
         qtbot.waitUntil(lambda: peak in panel.parts.crosshair.text(), **WAIT)  # noqa: B023
 
 
+def test_a_row_leads_to_the_very_voxel_among_other_grids(qtbot, docks):
+    """napari's sliders have steps between the voxels of the map here."""
+    viewer, panel, _ = docks
+    other = np.zeros((50, 60, 50), np.uint8)
+    viewer.add_labels(other, scale=(2, 2, 2), translate=(-51, -61, -51), visible=False)
+    viewer.layers.selection.active = viewer.layers[1]
+    table = panel.parts.clusters.table
+    for row in (1, 0):
+        cell = table.visualItemRect(table.item(row, 1)).center()
+        qtbot.mouseClick(table.viewport(), LEFT, pos=cell)
+        assert viewer.dims.point == pytest.approx(
+            panel.parts.clusters.clusters[row].place
+        )
+        words = panel.parts.crosshair.text()
+        assert f"{table.item(row, 0).text()} probability" in words
+
+
 def pick(qtbot, panel, text):
     """Choose an entry of the menu of regions with the mouse."""
     button = panel.parts.regions
@@ -321,9 +338,12 @@ def test_planes_and_canvas_move_together(qtbot, docks):
 def test_cine_and_checks_in_the_viewer(qtbot, docks, tmp_path, make_run):
     viewer, panel, _ = docks
     make_run(tmp_path / "more/b", "second", -1.0)
+    viewer.scene.camera.zoom *= 1.2  # maps are compared, so it stays
+    zoom = viewer.scene.camera.zoom
     panel.switch.open_folder(tmp_path / "more")
     cine = panel.parts.cine
     qtbot.waitUntil(lambda: cine.list.count() == 2, **WAIT)
+    names = [cine.list.item(row).text() for row in range(2)]
     panel.parts.tabs.setCurrentIndex(2)
     assert hot_place(viewer)[0] < 0.5
     qtbot.mouseClick(cine.forward, LEFT)
@@ -338,7 +358,9 @@ def test_cine_and_checks_in_the_viewer(qtbot, docks, tmp_path, make_run):
     qtbot.waitUntil(lambda: panel.parts.trust.random.isEnabled(), **WAIT)
     qtbot.mouseClick(panel.parts.trust.random, LEFT)
     qtbot.waitUntil(lambda: panel.switch.random_shown, **WAIT)
-    assert sum(one.visible for one in cine.maps) == 1
+    assert viewer.scene.camera.zoom == zoom
+    assert not any(one.visible for one in cine.maps)
+    assert [cine.list.item(row).text() for row in range(2)] == names
     qtbot.mouseClick(panel.parts.trust.random, LEFT)
     assert not panel.switch.random_shown
 

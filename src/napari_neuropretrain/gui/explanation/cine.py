@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_neuropretrain.gui.explanation.places import space_of, unit_of
+from napari_neuropretrain.gui.explanation.places import is_check, space_of, unit_of
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.job_layout import wide_button
 from napari_neuropretrain.gui.scans.layers import look_of, occlusion_layers, set_look
@@ -74,7 +74,8 @@ class CinePanel(QWidget):
 
     def refresh(self, shown: Image | None = None) -> None:
         """List the maps in the space of the one that is shown."""
-        maps = [one for one in occlusion_layers(self._viewer) if isinstance(one, Image)]
+        every = occlusion_layers(self._viewer)
+        maps = [one for one in every if isinstance(one, Image) and not is_check(one)]
         if shown is not None:
             maps = [one for one in maps if space_of(one) == space_of(shown)]
         names = [one.name for one in maps]

@@ -113,7 +113,8 @@ class _Item(QTableWidgetItem):
 
 
 def _fill(table: QTableWidget, row: int, one: Cluster) -> None:
-    places = [(f"{mm:.0f}".replace("-", "−"), mm) for mm in one.place[::-1]]
+    # No "−0" for what is just below.
+    places = [(f"{mm:z.0f}".replace("-", "−"), mm) for mm in one.place[::-1]]
     size = f"{one.size_mm3:,.0f}".replace(",", " ")
     cells: list[tuple[str, Any]] = [
         (number(one.peak), one.peak),

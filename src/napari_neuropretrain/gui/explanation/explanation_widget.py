@@ -132,9 +132,7 @@ class ExplanationWidget(QWidget):
 
     def go_to(self, cluster: Cluster) -> None:
         """Move the crosshair to a cluster's peak."""
-        point = list(self._viewer.dims.point)
-        point[-3:] = cluster.place
-        self._viewer.dims.point = tuple(point)
+        view.move_to(self._viewer, cluster.place)
 
     def say(self, text: str, wrong: bool = False) -> None:
         """Show a sentence, or none."""

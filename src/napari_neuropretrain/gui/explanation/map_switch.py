@@ -20,6 +20,7 @@ from napari_neuropretrain.gui.explanation.loading import (
 from napari_neuropretrain.gui.explanation.map_files import MapFiles, files_of
 from napari_neuropretrain.gui.explanation.places import (
     OWN,
+    RANDOM,
     REGIONS_KEY,
     TEMPLATE,
     explanation_of,
@@ -41,8 +42,6 @@ from napari_neuropretrain.gui.scans.layers import (
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-_RANDOM = "_desc-randomised_map"
 
 
 class MapSwitch(QObject):
@@ -75,7 +74,7 @@ class MapSwitch(QObject):
     @property
     def random_shown(self) -> bool:
         """Whether the map of the randomised network is shown."""
-        return _RANDOM in _path_of(shown_map(self._viewer))
+        return RANDOM in _path_of(shown_map(self._viewer))
 
     def look_beside(self) -> None:
         """Find what lies beside the map that is shown, once for each run of it."""
@@ -164,7 +163,8 @@ class MapSwitch(QObject):
 
     def _add(self, found: list[LayerData]) -> None:
         before, point = shown_map(self._viewer), tuple(self._viewer.dims.point)
-        view.add_layers(self._viewer, found)
+        with view.same_camera(self._viewer):
+            view.add_layers(self._viewer, found)
         self._bring(*self._wanted, before, point)
 
     def _bring(
@@ -190,7 +190,7 @@ class MapSwitch(QObject):
             view.look_at(self._viewer, chosen)
             self._viewer.reset_view(layers=[chosen], reset_camera_angle=False)
         if (same := same_place(before, chosen, point)) is not None:
-            self._viewer.dims.point = same
+            view.move_to(self._viewer, same)
         self.said.emit("", False)
 
     def _note_transform(self, *layers: Image | None) -> None:
@@ -219,12 +219,14 @@ class MapSwitch(QObject):
     def _add_maps(self, found: list[LayerData]) -> None:
         before: Any = shown_map(self._viewer)
         point = tuple(self._viewer.dims.point)
-        added = view.add_layers(self._viewer, found)
         if before is None:
+            added = view.add_layers(self._viewer, found)
             before = added[-1]
             before.visible = True
         else:
-            self._viewer.dims.point = point
+            with view.same_camera(self._viewer):
+                added = view.add_layers(self._viewer, found)
+            view.move_to(self._viewer, point)
         self._viewer.layers.selection.active = before
         maps = sum(OCCLUSION_KEY in one.metadata for one in added)
         words = f"{maps} map{'s' if maps > 1 else ''} added: press Play."

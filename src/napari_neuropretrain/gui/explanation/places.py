@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 REGIONS_KEY = "neuropretrain_regions"
 """Metadata key of a labels layer in template space: names of its numbers."""
 TEMPLATE, OWN = "template", "own"
+RANDOM = "_desc-randomised_map"
+"""In the names of maps of a randomised network."""
 _SPACES = {"_space-MNI152": TEMPLATE, "_space-T1w": OWN}
 
 
@@ -56,6 +58,11 @@ def space_of(layer: Layer) -> str:
     return next((space for mark, space in _SPACES.items() if mark in path), "")
 
 
+def is_check(layer: Layer) -> bool:
+    """Return whether a map is a randomised network's, which only checks another."""
+    return RANDOM in str(layer.metadata.get("path") or "")
+
+
 def number(value: float) -> str:
     """Write a signed number with three digits.
 
@@ -77,7 +84,7 @@ def in_mm(point: Sequence[float]) -> str:
     >>> in_mm((-23.5, -21.52, 28.0))
     'x 28.0, y −21.5, z −23.5 mm'
     """
-    z, y, x = (f"{one:.1f}".replace("-", "−") for one in tuple(point)[-3:])
+    z, y, x = (f"{one:z.1f}".replace("-", "−") for one in tuple(point)[-3:])
     return f"x {x}, y {y}, z {z} mm"
 
 

@@ -248,7 +248,7 @@ class PlanePane(QWidget):
             painter.drawText(room, where, text)
 
     def _caption(self) -> str:
-        mm = f"{self._point[self.axis]:.1f}".replace("-", "−")
+        mm = f"{self._point[self.axis]:z.1f}".replace("-", "−")
         return f"{'zyx'[self.axis]} {mm} mm"
 
 

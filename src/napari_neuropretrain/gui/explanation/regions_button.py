@@ -49,7 +49,10 @@ class RegionsButton(QPushButton):
             menu.setToolTipsVisible(True)
             _add(menu, FILE, self.file_asked.emit)
             _add(menu, NONE, self.none_asked.emit)
-            menu.addSection("Atlases, fetched once")
+            menu.addSeparator()
+            # A section's title is not drawn in napari's themes.
+            if (title := menu.addAction("Atlases, fetched once:")) is not None:
+                title.setEnabled(False)
             for name in ATLASES:
                 _add(menu, name, partial(self.atlas_asked.emit, name))
 

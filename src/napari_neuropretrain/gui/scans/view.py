@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,15 @@ def add_layers(viewer: ViewerModel, layers: Sequence[LayerData]) -> list[Layer]:
             look_at(viewer, added[-1])
             viewer.reset_view()
     return added
+
+
+@contextmanager
+def same_camera(viewer: ViewerModel) -> Iterator[None]:
+    """Keep what is in view, and how large, over what is done meanwhile."""
+    camera = viewer.scene.camera
+    center, zoom = tuple(camera.center), float(camera.zoom)
+    yield
+    camera.center, camera.zoom = center, zoom
 
 
 def set_up_view(viewer: ViewerModel) -> None:
@@ -217,7 +227,20 @@ def look_at(viewer: ViewerModel, layer: Layer) -> None:
         index = np.array(np.unravel_index(peak, layer.data.shape))
     elif isinstance(layer, Labels) and layer.data.any():
         index = np.array([_middle(layer.data.any(axis)) for axis in _OTHER_AXES])
-    viewer.dims.point = tuple(layer.data_to_world(index))
+    move_to(viewer, layer.data_to_world(index))
+
+
+def move_to(viewer: ViewerModel, place: Sequence[float]) -> None:
+    """Cut at a place in mm exactly, even between two steps of napari's sliders.
+
+    The sliders' steps are those of all layers together, and so of no layer where their
+    grids differ.
+    """
+    point = list(viewer.dims.point)
+    point[-len(place) :] = [float(one) for one in place]
+    viewer.dims.point = tuple(point)
+    # A slider that this has moved has moved the point to its step; now it rests.
+    viewer.dims.point = tuple(point)
 
 
 def _middle(labelled: NDArray[np.bool_]) -> int:
