@@ -211,6 +211,7 @@ def test_a_row_leads_to_the_very_voxel_among_other_grids(qtbot, docks):
     other = np.zeros((50, 60, 50), np.uint8)
     viewer.add_labels(other, scale=(2, 2, 2), translate=(-51, -61, -51), visible=False)
     viewer.layers.selection.active = viewer.layers[1]
+    assert viewer.dims.range[2].start == -51
     table = panel.parts.clusters.table
     for row in (1, 0):
         cell = table.visualItemRect(table.item(row, 1)).center()
@@ -369,3 +370,10 @@ def test_the_panel_fits_a_narrow_dock(qtbot, docks):
     _, panel, planes = docks
     assert panel.minimumSizeHint().width() <= 380
     assert planes.minimumSizeHint().width() <= 380
+    choice = panel.parts.map
+    choice.addItem("sub-0123456789_ses-baseline_space-MNI152_desc-randomised_map")
+    choice.setCurrentIndex(choice.count() - 1)
+    words = choice.shortened()
+    assert words.startswith("sub-0")
+    assert words.endswith("d_map")
+    assert choice.fontMetrics().horizontalAdvance(words) < choice.width()

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from napari.layers import Layer
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QFrame,
     QScrollArea,
-    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -21,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_neuropretrain.gui.explanation.cine import CinePanel
 from napari_neuropretrain.gui.explanation.cluster_table import ClusterTable
 from napari_neuropretrain.gui.explanation.export_panel import ExportPanel
+from napari_neuropretrain.gui.explanation.long_choice import LongChoice
 from napari_neuropretrain.gui.explanation.look_panel import LookPanel
 from napari_neuropretrain.gui.explanation.places import OWN, TEMPLATE
 from napari_neuropretrain.gui.explanation.regions_button import RegionsButton
@@ -41,7 +40,7 @@ class Parts:
     """The parts of the panel, in a column on `panel`."""
 
     def __init__(self, panel: QWidget, viewer: ViewerModel) -> None:
-        self.map, self.space = _choice(), _choice()
+        self.map, self.space = LongChoice(), LongChoice()
         self.map.setToolTip("Which of the maps in the viewer this panel is about.")
         self.space.addItems(_SPACES)
         self.space.setToolTip("Show the map on the template, or on the scan itself.")
@@ -140,13 +139,3 @@ class _Column(QScrollArea):
     def sizeHint(self) -> QSize:
         """Return a size that shows most."""
         return QSize(max(380, self.minimumSizeHint().width()), self._height)
-
-
-def _choice() -> QComboBox:
-    """Make a choice whose long names do not make the dock wider."""
-    choice = QComboBox()
-    policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    choice.setSizeAdjustPolicy(policy)
-    choice.setMinimumContentsLength(8)
-    choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return choice

@@ -210,10 +210,12 @@ class MapSwitch(QObject):
 
     def _add_regions(self, found: LayerData) -> None:
         chosen = self._viewer.layers.selection.active
+        point = tuple(self._viewer.dims.point)
         data, keywords, _ = found
         self.remove_regions()
         self._viewer.add_labels(data, **keywords)
         self._viewer.layers.selection.active = chosen
+        view.move_to(self._viewer, point)  # the sliders have other steps now
         self.said.emit("", False)
 
     def _add_maps(self, found: list[LayerData]) -> None:
