@@ -3,10 +3,14 @@ from __future__ import annotations
 import pytest
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_neuropretrain.config.jobs import JOBS
+from napari_neuropretrain.config.jobs import JOBS, PredictConfig
 from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.gui.forms.fold import Fold
 from napari_neuropretrain.gui.forms.form import Form
+from napari_neuropretrain.gui.forms.sentence import Sentence
 
 
 @pytest.mark.parametrize("job", [entry.name for entry in JOBS])
@@ -81,3 +85,64 @@ def test_zero_has_a_word_where_it_means_that_nothing_is_known(qtbot):
     assert age.native.text().startswith("71.5")
     samples = form.widgets["samples"]
     assert samples.native.text() == "10"
+
+
+def test_a_reason_takes_the_height_of_its_words_and_no_more(qtbot):
+    form = Form(PredictConfig)
+    qtbot.addWidget(form)
+    form.resize(380, 900)
+    form.show()
+    form.point_out({"model": "nothing at 'x'. Give the path of an existing file."})
+    label = form._reasons.labels["model"]
+    below = form._rows["input"]
+    qtbot.waitUntil(lambda: label.height() == label.heightForWidth(label.width()))
+    qtbot.waitUntil(lambda: below.y() - label.geometry().bottom() < 12)
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_a_sentence_can_be_read_in_each_theme(qtbot, light):
+    window = QWidget()
+    qtbot.addWidget(window)
+    background, text = ("#ebe7e6", "#1e1e21") if light else ("#23242b", "#f0f1f2")
+    window.setStyleSheet(f"QWidget {{ background: {background}; color: {text}; }}")
+    sentence = Sentence()
+    QVBoxLayout(window).addWidget(sentence)
+    window.show()
+    for tone in ("wrong", "doubt"):
+        sentence.say("It cannot start.", tone)
+        shown = sentence.palette().windowText().color()
+        assert contrast(shown, QColor(background)) > 5
+    sentence.say("It can.")
+    assert sentence.palette().windowText().color() == QColor(text)
+    sentence.say("")
+    assert sentence.isHidden()
+
+
+def contrast(one, other):
+    """Contrast of two colours as WCAG 2 defines it."""
+
+    def luminance(color):
+        parts = (color.redF(), color.greenF(), color.blueF())
+        linear = [
+            part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+            for part in parts
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_what_is_folded_is_passed_by(qtbot):
+    form = Form(PredictConfig)
+    qtbot.addWidget(form)
+    form.show()
+    samples = form.widgets["samples"].native
+    assert not samples.isVisible()
+    fold = form.findChild(Fold)
+    qtbot.mouseClick(fold.button, Qt.MouseButton.LeftButton)
+    assert samples.isVisible()
+    qtbot.mouseClick(fold.button, Qt.MouseButton.LeftButton)
+    assert not samples.isVisible()
+    form.point_out({"samples": "too many"})
+    assert samples.isVisible()  # a reason unfolds it

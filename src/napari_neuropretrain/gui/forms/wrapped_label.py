@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QSize
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel
 
@@ -22,6 +22,7 @@ class WrappedLabel(QLabel):
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
+        self._laid_out = False
         self.setWordWrap(True)
 
     def setText(self, text: str | None) -> None:
@@ -32,7 +33,15 @@ class WrappedLabel(QLabel):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Take the height that the new width needs."""
         super().resizeEvent(event)
+        self._laid_out = True
         self._grow()
+
+    def sizeHint(self) -> QSize:
+        """Return the height at its width; Qt's is one at a width that it guesses."""
+        hint = super().sizeHint()
+        if self._laid_out:
+            hint.setHeight(max(0, self.heightForWidth(self.width())))
+        return hint
 
     def event(self, event: QEvent | None) -> bool:
         """Measure anew where the theme gives it another font."""

@@ -35,7 +35,7 @@ from napari_neuropretrain.gui.prediction.prediction_card import PredictionCards
 from napari_neuropretrain.gui.prediction.words import people_of
 from napari_neuropretrain.gui.runs.run_panel import RunPanel
 
-_CURVES_HEIGHT = 220
+_CURVES_HEIGHT = 200
 
 
 class GuideParts(QObject):
