@@ -25,7 +25,7 @@ from napari_neuropretrain.runs import process
 from napari_neuropretrain.runs.process import attach
 from napari_neuropretrain.runs.record import read_run
 
-EDGE, PATIENCE_MS = 16, 300_000
+EDGE, PATIENCE_MS = 16, 120_000
 TOY = {
     "name": "tiny_densenet",
     "init_features": 4,
@@ -57,13 +57,14 @@ while True:
 
 LIMITED = """
 import resource, sys
+from pathlib import Path
 import lightning, torch, nibabel
 from napari_neuropretrain.cli.main import main
 from napari_neuropretrain.training import finetune
 torch.zeros(8, 8).matmul(torch.zeros(8, 8))
 status = open("/proc/self/status").read()
 used = int(status.partition("VmSize:")[2].split()[0]) * 1024
-limit = used + int(float(sys.argv[1]) * 2**20)
+limit = used + int(float(Path(sys.argv[1]).read_text()) * 2**20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 sys.exit(main(["finetune", "--config", sys.argv[-1]]))
 """
@@ -109,6 +110,47 @@ def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
         time.sleep(0.1)
 
 
+def click(qtbot: Any, button: Any) -> None:
+    """Press a button as soon as it can be pressed."""
+    qtbot.waitUntil(button.isEnabled, timeout=PATIENCE_MS)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def wait_for_state(qtbot: Any, runs: Any, folder: Path, state: str) -> None:
+    """Wait until the panel Runs lists a run in this state."""
+
+    def is_so() -> bool:
+        shown = runs.tree._items.get(folder)
+        return shown is not None and shown.text(1) == state
+
+    qtbot.waitUntil(is_so, timeout=PATIENCE_MS)
+
+
+def wait_for_epochs(qtbot: Any, curves: Any, number: int) -> None:
+    """Wait until curves have grown to so many epochs."""
+
+    def grown() -> bool:
+        lines = curves.plot.lines if curves.plot is not None else []
+        return bool(lines) and len(lines[0].epochs) >= number
+
+    qtbot.waitUntil(grown, timeout=PATIENCE_MS)
+
+
+def process_of(folder: Path) -> psutil.Process:
+    """Return the process of a run that goes on."""
+    process = attach(folder)._process
+    assert process is not None
+    return process
+
+
+def without_estimate(widget: Any) -> Any:
+    """Do not wait for what a training would cost."""
+    widget.estimate.stop()
+    widget.estimate.found = widget.estimate.found.replace(problem="")
+    widget._check()
+    return widget
+
+
 @pytest.mark.gl
 def test_napari_is_killed_and_the_run_is_found_and_finished(
     no_gl: None, make_napari_viewer: Any, qtbot: Any, cohort: Path, tmp_path: Path
@@ -129,45 +171,68 @@ def test_napari_is_killed_and_the_run_is_found_and_finished(
     widget.open_folder(tmp_path / "project")
     tree, buttons = widget.tree, widget.buttons
 
-    def click(button: Any) -> None:
-        qtbot.waitUntil(button.isEnabled, timeout=PATIENCE_MS)
-        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
     def wait_for(state: str) -> None:
-        shown = tree._items[folder]
-        qtbot.waitUntil(lambda: shown.text(1) == state, timeout=PATIENCE_MS)
+        wait_for_state(qtbot, widget, folder, state)
 
-    qtbot.waitUntil(lambda: folder in tree._items, timeout=PATIENCE_MS)
-    tree.select(folder)
     wait_for("running")
+    tree.select(folder)
     curves = widget.details.curves
-    epochs = len(curves.plot.lines[0].epochs)
-    assert epochs > 0
-    qtbot.waitUntil(
-        lambda: len(curves.plot.lines[0].epochs) > epochs, timeout=PATIENCE_MS
-    )
-    click(buttons.pause)
+    wait_for_epochs(qtbot, curves, 1)
+    wait_for_epochs(qtbot, curves, len(curves.plot.lines[0].epochs) + 1)
+    click(qtbot, buttons.pause)
     wait_for("paused")
-    click(buttons.pause)
+    click(qtbot, buttons.pause)
     wait_for("running")
     # The training itself is killed, as a system short of memory would.
-    training = attach(folder)._process
-    assert training is not None
-    training.kill()
+    process_of(folder).kill()
     wait_for("lost")
     assert "Its process is gone" in widget.details.words.text()
     assert buttons.pause.text() == "Resume"
-    click(buttons.pause)
+    click(qtbot, buttons.pause)
     wait_for("running")
     qtbot.waitUntil(
         lambda: "Going on " in widget.details.log.toPlainText(), timeout=PATIENCE_MS
     )
-    click(buttons.keep_best)
+    click(qtbot, buttons.keep_best)
     wait_for("finished")
     assert (folder / "model.safetensors").is_file()
     assert "test" in json.loads((folder / "metrics.json").read_text())
     # Restarted from this process, it is our child: leave no zombie.
     psutil.wait_procs(psutil.Process().children(), timeout=10)
+
+
+@pytest.mark.gl
+def test_a_killed_training_goes_on_with_half_the_batch(
+    no_gl: None, make_napari_viewer: Any, qtbot: Any, cohort: Path, tmp_path: Path
+) -> None:
+    from napari_neuropretrain.gui.jobs.finetune_widget import FinetuneWidget
+
+    viewer = make_napari_viewer(show=True)
+    widget = FinetuneWidget(viewer, None, [sys.executable, "-c", "pass"])
+    viewer.window.add_dock_widget(widget)
+    # Somebody who begins anew does not want to lose the second try, too.
+    widget.form.fill(settings(cohort, tmp_path / "run", batch_size=5, overwrite=True))
+    without_estimate(widget)
+    click(qtbot, widget.start_button)
+    wait_for_epochs(qtbot, widget.panel.curves, 2)
+    with qtbot.waitSignal(widget.ended, timeout=PATIENCE_MS) as ended:
+        process_of(tmp_path / "run").kill()
+    # It depends on the memory of this machine whether it was short.
+    assert ended.args[0].cause in ("memory", "killed")
+    said = widget.panel.state.text()
+    assert said.startswith("Lost. Killed ")
+    assert "GiB at its peak" in said
+    offered = {one.text(): one for one in widget.panel.remedies.buttons}
+    assert ("Resume" in offered) == (ended.args[0].cause == "killed")
+    click(qtbot, offered["Retry with half the batch"])
+    log = widget.panel.log
+    qtbot.waitUntil(lambda: "Going on " in log.toPlainText(), timeout=PATIENCE_MS)
+    config = widget.form.config()
+    assert (config.batch_size, config.accumulate) == (2, 2)
+    with qtbot.waitSignal(widget.ended, timeout=PATIENCE_MS) as ended:
+        click(qtbot, widget.live.keep_best)
+    assert ended.args[0].state == "finished"
+    assert widget.panel.table.rowCount() == 16
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
@@ -178,19 +243,27 @@ def test_out_of_memory_is_a_sentence_and_a_button(
 
     viewer = make_napari_viewer()
     # The weights alone need 350 MiB.
-    limited = [sys.executable, "-c", LIMITED, "300"]
+    (tmp_path / "mib").write_text("300")
+    limited = [sys.executable, "-c", LIMITED, str(tmp_path / "mib")]
     nothing = [sys.executable, "-c", "pass"]
     widget = FinetuneWidget(viewer, limited, nothing)
     viewer.window.add_dock_widget(widget)
     config = settings(cohort, tmp_path / "run", backbone="vit_b16", batch_size=8)
     widget.form.fill(config)
-    widget.estimate.stop()
-    widget.estimate.found = widget.estimate.found.replace(problem="")
-    widget._check()
+    without_estimate(widget)
     with qtbot.waitSignal(widget.ended, timeout=PATIENCE_MS) as ended:
-        widget.start()
+        click(qtbot, widget.start_button)
     assert ended.args[0].state in ("failed", "lost"), widget.panel.log.toPlainText()
     assert ended.args[0].cause == "memory", widget.panel.state.text()
     assert "ut of memory" in widget.panel.state.text()
     titles = [button.text() for button in widget.panel.remedies.buttons]
     assert titles == ["Retry with half the batch", "Retry with checkpointing"]
+    # Another program has given back its memory since.
+    (tmp_path / "mib").write_text("8000")
+    click(qtbot, widget.panel.remedies.buttons[0])
+    config = widget.form.config()
+    assert (config.batch_size, config.accumulate) == (4, 2)
+    wait_for_epochs(qtbot, widget.panel.curves, 1)
+    with qtbot.waitSignal(widget.ended, timeout=PATIENCE_MS) as ended:
+        click(qtbot, widget.cancel_button)
+    assert ended.args[0].state == "stopped"

@@ -11,6 +11,7 @@ import psutil
 
 from napari_neuropretrain.runs.failures import (
     EXIT_STOPPED,
+    KILLED,
     Cause,
     cause_of_exit,
     explain_exit,
@@ -145,7 +146,9 @@ class ChildRun:
             on_gpu = "gpu_mib" in self._memory
             return Ending(str(state), message, cause, on_gpu, self._tried)
         said = explain_exit(self._code or None, self._memory)
-        words = f"{said}\n{tail(self.folder / CONSOLE)}".strip()
+        # One that was killed could not say why.
+        last = "" if self._code in KILLED else tail(self.folder / CONSOLE)
+        words = f"{said}\n{last}".strip()
         cause = cause_of_exit(self._code or None, self._memory)
         return Ending("lost", words, cause, "gpu_mib" in self._memory, self._tried)
 

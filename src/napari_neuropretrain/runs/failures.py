@@ -19,7 +19,7 @@ MEMORY_SIGNS = (
     "out_of_memory",
 )
 """What the allocators of CPU and GPU say; only some raise a class of their own."""
-_KILLED = (-9, 137)
+KILLED = (-9, 137)
 _SHORT = 0.1
 """Share of a machine's memory under which it is short."""
 
@@ -80,8 +80,14 @@ def explain_exit(code: int | None, memory: Mapping[str, Any] | None = None) -> s
 3.0 GiB at its peak, and 0.2 GiB of the machine were free.'
     >>> explain_exit(77)
     'Ended with exit code 77: see run.log.'
+    >>> explain_exit(-9, {"rss_peak_mib": 1024, "free_mib": 8192, "total_mib": 16384})
+    'Killed (signal 9), by somebody or by a limit of its memory: it held 1.0 GiB at \
+its peak, and 8.0 GiB of the machine were free.'
     """
-    if code in _KILLED:
+    if code in KILLED and _much_free(memory):
+        words = "Killed (signal 9), by somebody or by a limit of its memory"
+        return f"{words}{_say_memory(memory)}"
+    if code in KILLED:
         words = "Killed by the system (signal 9), most likely because the memory ran "
         return f"{words}out{_say_memory(memory)}"
     if code is None:
@@ -108,13 +114,26 @@ def cause_of_exit(code: int | None, memory: Mapping[str, Any] | None = None) -> 
     ('memory', 'killed', 'crash')
     >>> cause_of_exit(None, {"free_mib": 100, "total_mib": 4000})
     'memory'
+    >>> cause_of_exit(-9, {"rss_peak_mib": 1000, "free_mib": 9000, "total_mib": 16000})
+    'killed'
     """
+    if code in KILLED and _much_free(memory):
+        return "killed"
     found = memory or {}
     free, total = found.get("free_mib"), found.get("total_mib")
     short = bool(free is not None and total and free < _SHORT * total)
-    if code in _KILLED or short:
+    if code in KILLED or short:
         return "memory"
     return "killed" if code is None else "crash"
+
+
+def _much_free(memory: Mapping[str, Any] | None) -> bool:
+    """Whether the machine had room for twice what a run held: it was not short."""
+    found = memory or {}
+    free, total, held = (found.get(f"{n}_mib") for n in ("free", "total", "rss_peak"))
+    if free is None or total is None or held is None:
+        return False
+    return bool(free > max(held, 2 * _SHORT * total))
 
 
 def _say_memory(memory: Mapping[str, Any] | None) -> str:

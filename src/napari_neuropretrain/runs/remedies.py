@@ -12,6 +12,7 @@ from napari_neuropretrain.runs.failures import Cause
 Pace: TypeAlias = tuple[int, int] | tuple[()]
 """Volumes per step and steps per update; empty: as in the settings."""
 
+RESUME = "Resume"
 _LEAST_BATCH = 2
 _LEAST_MEMORY_GIB = 1.0
 
@@ -75,21 +76,24 @@ def remedies(
     >>> remedies(config, "memory")[0].config.accumulate
     2
     >>> [one.title for one in remedies(config, "killed")]
+    ['Resume', 'Retry with half the batch', 'Retry with checkpointing', \
+'Retry on the CPU']
+    >>> [one.title for one in remedies(config, "crash")]
     ['Resume']
     """
     if hasattr(config, "checkpoint_minutes"):
         # A second try is to go on at the checkpoints of the first.
         config = config.replace(overwrite=False)
-    if cause == "memory":
-        if tried and hasattr(config, "accumulate"):
-            config = config.replace(batch_size=tried[0], accumulate=tried[1])
-        found = [remedy(config) for remedy in _FOR_MEMORY]
-        found += [_on_cpu(config, on_gpu)]
-        return [one for one in found if one is not None]
+    found: list[Remedy | None] = []
     if cause in ("killed", "crash"):
         why = "Go on at the last checkpoint, or with what is missing."
-        return [Remedy("Resume", why, config)]
-    return []
+        found.append(Remedy(RESUME, why, config))
+    if cause in ("memory", "killed"):
+        if tried and hasattr(config, "accumulate"):
+            config = config.replace(batch_size=tried[0], accumulate=tried[1])
+        found += [remedy(config) for remedy in _FOR_MEMORY]
+        found.append(_on_cpu(config, on_gpu))
+    return [one for one in found if one is not None]
 
 
 def _half_batch(config: Config) -> Remedy | None:

@@ -10,7 +10,7 @@ from napari_neuropretrain.gui.runs.remedy_row import RemedyRow
 from napari_neuropretrain.gui.runs.run_actions import FORMS, report_of
 from napari_neuropretrain.runs.control import settings_for
 from napari_neuropretrain.runs.record import RunRecord
-from napari_neuropretrain.runs.remedies import Remedy
+from napari_neuropretrain.runs.remedies import RESUME, Remedy
 
 
 class RunButtons(QWidget):
@@ -68,13 +68,14 @@ class RunButtons(QWidget):
 
 
 def _remedies(record: RunRecord) -> list[Remedy]:
-    if not record.cause or record.cause in ("killed", "crash"):
-        return []  # the button Resume is there already
+    if not record.cause:
+        return []
     try:
         config = settings_for(record)
     except (ConfigError, OSError, KeyError):
         return []
-    return record.remedies(config)
+    # The button Resume is there already.
+    return [one for one in record.remedies(config) if one.title != RESUME]
 
 
 def _button(text: str, tip: str) -> QPushButton:
