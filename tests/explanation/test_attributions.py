@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from napari_neuropretrain.config.catalog import BACKBONES
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.explanation.attributions import RULES, attribution_map
+from napari_neuropretrain.explanation.grad_cam import say_stage
 from napari_neuropretrain.explanation.hiders import Predictor
 
 EDGE = 16
@@ -70,7 +71,7 @@ def test_grad_cam_is_the_weighted_sum_of_the_last_map():
     image, hidden, brain = make_scan()
     network = build("tiny_densenet", **TINY)
     values = attribution_map(
-        "grad_cam", Predictor(network, years), image, hidden, brain
+        "grad_cam", Predictor(network, years), image, hidden, brain, stage=3
     )
     with torch.no_grad():
         maps = network.stage_maps(image[None, None])[-1]
@@ -81,6 +82,44 @@ def test_grad_cam_is_the_weighted_sum_of_the_last_map():
             cells[None, None], (EDGE,) * 3, mode="trilinear"
         )
     np.testing.assert_allclose(values, (fine[0, 0] * brain).numpy(), atol=1e-5)
+
+
+def test_a_stage_has_the_gradients_of_what_follows():
+    """By the definition, with the rest of the network written out."""
+    image, hidden, brain = make_scan()
+    network = build("tiny_densenet", **TINY)
+    predict = Predictor(network, years)
+    with torch.no_grad():
+        first = network.stage_maps(image[None, None])[0]
+    assert first.shape[2:] == (4, 4, 4)  # the deepest with 4: the second is alike
+    maps = first.requires_grad_()
+    x = maps
+    for layer in list(network.features)[4:]:  # after conv, norm, relu and pool
+        x = layer(x)
+    (gradient,) = torch.autograd.grad(years(network.finish(x)).sum(), maps)
+    cells = torch.einsum("c,cxyz->xyz", gradient.mean((2, 3, 4))[0], maps[0])
+    fine = nn.functional.interpolate(
+        cells[None, None], (EDGE,) * 3, mode="trilinear"
+    ).detach()
+    values = attribution_map("grad_cam", predict, image, hidden, brain, stage=1)
+    np.testing.assert_allclose(values, (fine[0, 0] * brain).numpy(), atol=1e-5)
+
+
+def test_the_deepest_map_with_enough_cells_is_taken():
+    image, hidden, brain = make_scan()
+    predict = Predictor(build("tiny_densenet", **TINY), years)
+    said, wrong = say_stage(predict, image)
+    assert (said, wrong) == ("Feature map 2 of 3, 4x4x4 cells.", "")
+    chosen = attribution_map("grad_cam", predict, image, hidden, brain)
+    named = attribution_map("grad_cam", predict, image, hidden, brain, stage=2)
+    assert np.array_equal(chosen, named)
+    said, wrong = say_stage(predict, image, 3)
+    assert said == "Feature map 3 of 3, 2x2x2 cells."
+    assert "no place can be read" in wrong
+    with pytest.raises(
+        ConfigError, match="4 was given, but this DenseNetBackbone has 3"
+    ):
+        attribution_map("grad_cam", predict, image, hidden, brain, stage=4)
 
 
 CNNS: dict[str, dict[str, object]] = {

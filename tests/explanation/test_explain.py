@@ -275,6 +275,15 @@ def test_other_methods_write_the_same_files(tmp_path, method):
     assert Path(outcome.results["scan_map"]).is_file()
     assert Path(outcome.results["peaks"]).is_file()
     assert np.abs(nib.load(outcome.results["map"]).get_fdata()).max() > 0
+    assert ("Feature map 2 of 3" in described["rule"]) is (method == "grad_cam")
+
+
+def test_a_feature_map_that_names_no_place_is_warned_of(tmp_path):
+    heard = []
+    config = make_config(tmp_path, method="grad_cam", stage=3)
+    explain(config, heard.append)
+    (said,) = [one.message for one in heard if one.state == "warning"]
+    assert "only 2x2x2 cells" in said
 
 
 def test_the_logit_is_a_target_of_its_own(tmp_path):

@@ -40,6 +40,9 @@ class ExplainConfig(Config):
     ] = "occlusion"
     """How: by hiding places, or from gradients (every network), activations (CNNs)
     or attention (transformers)."""
+    stage: Annotated[int, Field(ge=0, le=64)] = 0
+    """With grad_cam: which feature map, 1 the first; 0 for the deepest one with 4
+    cells along each axis."""
     target: Literal["prediction", "logit"] = "prediction"
     """What changes: the prediction (probability, years), or the logit behind it."""
     patch: Annotated[int, Field(ge=1, le=64)] = 8

@@ -7,7 +7,7 @@ first two are Captum's.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.explanation.grad_cam import grad_cam
 from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.rollout import attention_rollout
 
@@ -33,7 +33,7 @@ RULES: dict[str, str] = {
         "minus what would hide it; the change of the output to first order."
     ),
     "grad_cam": (
-        "Cell of the last feature map: its channels, weighted by their mean gradient; "
+        "Cell of a feature map: its channels, weighted by their mean gradient; "
         "interpolated to voxels. Both signs are kept."
     ),
     "attention_rollout": (
@@ -43,7 +43,6 @@ RULES: dict[str, str] = {
     ),
 }
 _STEPS, _COPIES, _NOISE = 32, 16, 0.3
-_ABOVE = 1e-7
 
 
 def attribution_map(
@@ -52,6 +51,7 @@ def attribution_map(
     image: Tensor,
     hidden: Tensor,
     brain: Tensor,
+    stage: int = 0,
 ) -> Map:
     """Return a map (X, Y, Z), 0 outside the brain.
 
@@ -66,6 +66,8 @@ def attribution_map(
         network.
     brain
         Boolean (X, Y, Z).
+    stage
+        Of `grad_cam`.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def attribution_map(
     elif method == "smooth_grad":
         values = _smooth_grad(predictor, image, hidden, inside)
     elif method == "grad_cam":
-        values = _grad_cam(predictor, image)
+        values = _to_voxels(grad_cam(predictor, image, stage), image)
     else:
         shares = attention_rollout(predictor.network, image)
         values = _to_voxels(shares[None, None], image)
@@ -122,24 +124,6 @@ def _smooth_grad(
             abs=False,
         )
     return gradient[0, 0] * (image - hidden)
-
-
-def _grad_cam(predictor: Predictor, image: Tensor) -> Tensor:
-    network: Any = predictor.network
-    if not hasattr(network, "finish") or hasattr(network, "token_layout"):
-        raise ConfigError(
-            f"method: grad_cam needs a CNN, but this model is a "
-            f"{type(network).__name__}. Use occlusion or integrated_gradients."
-        )
-    with torch.no_grad():
-        maps = network.stage_maps(image[None, None])[-1]
-    # Above 0, where a head that starts with a ReLU has a gradient.
-    maps = (maps + _ABOVE).requires_grad_()
-    # A copy, because a head may change it in place.
-    output = predictor.read_outputs(network.finish(maps.clone()))
-    (gradient,) = torch.autograd.grad(output.sum(), maps)
-    cells = (gradient.mean(dim=(2, 3, 4), keepdim=True) * maps).sum(1, keepdim=True)
-    return _to_voxels(cells, image)
 
 
 def _to_voxels(cells: Tensor, image: Tensor) -> Tensor:

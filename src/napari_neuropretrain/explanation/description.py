@@ -47,7 +47,7 @@ def describe(
         "patch_mm": config.patch * spacing,
         "stride_mm": config.stride * spacing,
         "baseline": config.baseline,
-        "rule": rule_of(config),
+        "rule": f"{rule_of(config)} {result.note}".strip(),
         "positions": result.positions,
         "skipped_positions": result.skipped,
         "computed_positions": result.computed,

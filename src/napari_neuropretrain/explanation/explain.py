@@ -22,6 +22,7 @@ from napari_neuropretrain.explanation.attributions import attribution_map
 from napari_neuropretrain.explanation.baselines import hide_all
 from napari_neuropretrain.explanation.checking import Checked, run_checks
 from napari_neuropretrain.explanation.description import unit_of
+from napari_neuropretrain.explanation.grad_cam import say_stage
 from napari_neuropretrain.explanation.group import explain_cohort
 from napari_neuropretrain.explanation.hiders import Predictor
 from napari_neuropretrain.explanation.occlusion import (
@@ -93,7 +94,7 @@ def _explain_scan(
     preview = _Preview(path_of(config, scan, TEMPLATE_MAP), derivative, report, facts)
     if config.method != "occlusion":
         return write_explanation(
-            subject, _attribute(config, network, card, derivative), report
+            subject, _attribute(config, network, card, derivative, report), report
         )
     try:
         result, made_of = _occlude(
@@ -208,7 +209,11 @@ def _occlude(
 
 
 def _attribute(
-    config: ExplainConfig, network: nn.Module, card: ModelCard, derivative: Derivative
+    config: ExplainConfig,
+    network: nn.Module,
+    card: ModelCard,
+    derivative: Derivative,
+    report: Report,
 ) -> OcclusionResult:
     """Return the map of a method that hides nothing."""
     device = find_device(config.device)
@@ -217,10 +222,15 @@ def _attribute(
     brain = torch.tensor(derivative.brain_mask, device=device)
     hidden = hide_all(image, brain, config.baseline, config.patch, derivative.affine)
     method: Any = config.method
-    values = attribution_map(method, predict, image, hidden, brain)
+    note = ""
+    if method == "grad_cam":
+        note, coarse = say_stage(predict, image, config.stage)
+        if coarse:
+            report(Progress("warning", coarse))
+    values = attribution_map(method, predict, image, hidden, brain, config.stage)
     with torch.inference_mode():
         reference = float(predict(image[None, None])[0])
-    return OcclusionResult(values, reference, positions=0)
+    return OcclusionResult(values, reference, positions=0, note=note)
 
 
 def _source(derivative: Derivative) -> Path | None:

@@ -54,6 +54,8 @@ class OcclusionResult:
         False if it was stopped before the end.
     slow_because
         Why the whole network was run for each position; empty if it was not.
+    note
+        More about how it was made.
     """
 
     map: NDArray[np.float32]
@@ -65,6 +67,7 @@ class OcclusionResult:
     correlation: float = 1.0
     complete: bool = True
     slow_because: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
