@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
+    QSizePolicy,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _STEPS = 20
 """Of the slider; the last one would smooth for ever."""
+_SLIDER_WIDTH = 48
 _LEAST_HEIGHT = 190
 """Of the choice, the legend and the plot, in pixels."""
 
@@ -39,11 +41,14 @@ class CurvePanel(QWidget):
         self.choice.setToolTip(
             "Which curves to show; the dotted line is the epoch kept."
         )
-        self.log = QCheckBox("Log scale")
-        self.log.setToolTip("Space values by their logarithm; needs positive ones.")
+        # As wide as there is room; a long name must not squeeze what is beside it.
+        self.choice.setMinimumContentsLength(8)
+        self.choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.log = QCheckBox("Log")
+        self.log.setToolTip("Logarithmic scale; needs positive values.")
         self.smoothing = QSlider(Qt.Orientation.Horizontal)
         self.smoothing.setRange(0, _STEPS - 1)
-        self.smoothing.setMaximumWidth(90)
+        self.smoothing.setFixedWidth(_SLIDER_WIDTH)
         tip = "Average each value with those before it; to the left: not at all."
         self.smoothing.setToolTip(tip)
         smooth = QLabel("Smooth")
