@@ -40,7 +40,6 @@ from napari_neuropretrain.gui.cohort.table_model import (
     CohortModel,
 )
 from napari_neuropretrain.gui.forms.sentence import Sentence
-from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 
 _BY = ("sex", "label", "part", "site")
 
@@ -60,11 +59,9 @@ class CohortPanel(QWidget):
     def __init__(self, model: CohortModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
-        self.place, self.counted, self.problem = (
-            WrappedLabel(),
-            WrappedLabel(),
-            Sentence(),
-        )
+        self.place, self.counted, self.problem = (Sentence() for _ in range(3))
+        for words in (self.place, self.counted):
+            words.hide()  # until there are some
         self.buttons = CohortButtons()
         self.label, self.by = QComboBox(), QComboBox()
         self.label.setToolTip("Column of the table with the label.")

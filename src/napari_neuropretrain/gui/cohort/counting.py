@@ -26,8 +26,8 @@ def say_counts(panel: CohortPanel, cohort: CohortEdits) -> None:
     changes = cohort.changes
     words += [count(changes, "unsaved change")] if changes else []
     words += [said] if (said := panel.problems.summary()) else []
-    panel.counted.setText(", ".join(words))
-    panel.place.setText(f"{cohort.overview.root.name} ({cohort.overview.kind})")
+    panel.counted.say(", ".join(words))
+    panel.place.say(f"{cohort.overview.root.name} ({cohort.overview.kind})")
     panel.buttons.save.setEnabled(bool(changes))
     panel.buttons.undo.setEnabled(bool(changes))
     _draw(panel, cohort, [n for n in shown if not cohort.excluded(n)])

@@ -55,7 +55,8 @@ class ReviewPanel(QWidget):
         super().__init__(parent)
         self._rows: dict[str, QualityRow] = {}
         self.key = ""
-        self.place, self.verdict, self.problem = _label(), _label(), Sentence()
+        self.place, self.verdict, self.problem = Sentence(), _label(), Sentence()
+        self.place.hide()  # until there is a folder
         self.folder_button = wide_button(
             "Folder…", _nothing, "Choose the output folder of a preprocessing."
         )
@@ -142,8 +143,9 @@ class ReviewPanel(QWidget):
     def _count(self) -> None:
         finals = [row.final for row in self._rows.values()]
         counts = [f"{finals.count(verdict)} {verdict}" for verdict in VERDICTS]
-        name = Path(self.place.toolTip()).name
-        self.place.setText(f"{name}: {len(finals)} scans ({', '.join(counts)})")
+        if not (name := Path(self.place.toolTip()).name):
+            return
+        self.place.say(f"{name}: {len(finals)} scans ({', '.join(counts)})")
 
     def _show_verdict(self) -> None:
         row = self._rows.get(self.key)
