@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import nibabel as nib
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -50,6 +51,25 @@ def test_one_layer_is_refined_and_a_look_stays(qtbot, live, run, make_run, tmp_p
         live.take(values)
     assert layers.look_of(layer).threshold == pytest.approx(0.8)
     assert layer.contrast_limits == pytest.approx([-1.6, 1.6])
+
+
+def test_the_crosshair_follows_the_strongest_place_until_it_is_moved(
+    qtbot, live, tmp_path
+):
+    path = tmp_path / "sub-01_space-MNI152_desc-occlusion_map.nii.gz"
+    viewer, values = live._viewer, np.zeros((5, 6, 7), np.float32)
+
+    def grow(place, strength):
+        values[place] = strength
+        nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+        with qtbot.waitSignal(live.refined, **WAIT):
+            live.take({"preview": str(path)})
+        return tuple(viewer.dims.point)
+
+    assert grow((1, 2, 3), 1.0) == (3, 2, 1)
+    assert grow((4, 5, 6), -2.0) == (6, 5, 4)
+    viewer.dims.point = (2, 2, 2)
+    assert grow((0, 0, 0), 3.0) == (2, 2, 2)
 
 
 def test_only_the_latest_waits(qtbot, live, run, make_run, tmp_path):

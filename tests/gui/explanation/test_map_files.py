@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+import os
+
 from napari_neuropretrain.gui.explanation.map_files import (
     MapFiles,
     files_of,
     maps_below,
+    report_of,
     title_of,
 )
 
@@ -29,6 +33,18 @@ def test_what_lies_beside_a_map(run, tmp_path):
     # Without events, by the explanation and by names.
     (folder / "events.jsonl").write_text("not json")
     assert files_of(run) == wanted
+
+
+def test_what_a_run_before_left_is_not_of_a_map_that_was_stopped(run):
+    note, page = run.with_name("sub-01_explanation.json"), run.with_name("report.html")
+    page.write_text("of the run before")
+    assert report_of(run) == page
+    os.utime(page, (1, 1))
+    assert report_of(run) is None
+    note.write_text(json.dumps({"complete": False, "checks": None}))
+    assert files_of(run).randomised is None
+    note.unlink()
+    assert report_of(run) == page
 
 
 def test_a_map_alone(run):

@@ -22,6 +22,7 @@ from napari_neuropretrain.gui.explanation.clusters import (
     voxels_as_shown,
 )
 from napari_neuropretrain.gui.explanation.explanation_layout import Parts
+from napari_neuropretrain.gui.explanation.map_files import report_of
 from napari_neuropretrain.gui.explanation.map_switch import MapSwitch
 from napari_neuropretrain.gui.explanation.places import (
     OWN,
@@ -111,15 +112,15 @@ class ExplanationWidget(QWidget):
         layer = self._shown
         if layer is None:
             return
-        parts, work, files = self.parts, self.switch.work, self.switch.files
+        parts, work = self.parts, self.switch.work
         parts.export.said.setText(f"Writing '{path.name}'…")
         radiological = view.is_radiological(self._viewer)
         if kind == export_panel.NIFTI:
             clipped = parts.export.clipped.isChecked()
             work(exports.save_nifti, layer, path, clipped, then=self._written)
             return
-        if kind == export_panel.PAGE and files.report is not None:
-            work(exports.copy_page, files.report, path, then=self._written)
+        if kind == export_panel.PAGE and (report := _report_of(layer)) is not None:
+            work(exports.copy_page, report, path, then=self._written)
             return
         maps = parts.cine.maps if parts.export.every_map else [layer]
         place = tuple(self._viewer.dims.point)[-3:]
@@ -282,6 +283,12 @@ class ExplanationWidget(QWidget):
             save(path if whole else path.with_name(f"{path.name}{suffix}"))
 
         choose_path(self, f"Save {what}", "save", take, start, f"*{suffix}")
+
+
+def _report_of(layer: Image) -> Path | None:
+    """Return the job's page about a map; it is written after the map is shown."""
+    path = str(layer.metadata.get("path") or "")
+    return report_of(Path(path)) if path else None
 
 
 def _search(number: int, *given: Any) -> tuple[int, list[Cluster]]:

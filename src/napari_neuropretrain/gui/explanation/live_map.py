@@ -56,6 +56,7 @@ class LiveMap(QObject):
         self._waiting: dict[str, Any] | None = None
         self._added: list[Layer] = []
         self._given: OverlayLook | None = None
+        self._placed: tuple[float, ...] = ()
         self._run = self._loading = 0
 
     @property
@@ -95,7 +96,7 @@ class LiveMap(QObject):
     def complete(self, found: LayerData) -> bool:
         """Put the map that the run leaves into the layer of the map so far.
 
-        Its place, look, crosshair and camera stay.
+        Its look stays, and the crosshair and camera of somebody who moved them.
 
         Parameters
         ----------
@@ -150,12 +151,13 @@ class LiveMap(QObject):
                 shown = self._added[-1]
                 self._viewer.layers.selection.active = shown
                 self._given = look_of(shown)
+                self._follow(shown)
             if self.layer is not None:
                 self.refined.emit(self.layer)
         self._rest()
 
     def _refine(self, layer: Image, latest: LayerData) -> None:
-        """Put new voxels into the layer; a look that somebody set stays."""
+        """Put new voxels into the layer; what somebody set or went to stays."""
         data, keywords, _ = latest
         untouched = look_of(layer) == self._given
         layer.metadata[OCCLUSION_KEY] = keywords["metadata"][OCCLUSION_KEY]
@@ -165,6 +167,13 @@ class LiveMap(QObject):
             limit = float(layer.metadata[OCCLUSION_KEY])
             self._given = OverlayLook(share * limit, limit)
             set_look(layer, self._given)
+        if tuple(self._viewer.dims.point) == self._placed:
+            self._follow(layer)
+
+    def _follow(self, layer: Layer) -> None:
+        """Show the strongest place so far."""
+        view.look_at(self._viewer, layer)
+        self._placed = tuple(self._viewer.dims.point)
 
 
 def _load(values: dict[str, Any], scan: str | None) -> list[LayerData]:

@@ -14,7 +14,7 @@ from napari_neuropretrain.runs.folder import CONFIG, read_events
 
 _TEMPLATE, _OWN = "_space-MNI152", "_space-T1w"
 _RANDOM = "_desc-randomised_map"
-_REPORT = "report.html"
+_REPORT, _NOTE = "report.html", "_explanation.json"
 _PREPROC = "_space-MNI152_desc-preproc_T1w.nii.gz"
 
 
@@ -34,8 +34,6 @@ class MapFiles:
         The map that this one was made to check, if it is such a map.
     regions
         Label image in template space, or name of an atlas, that the job was given.
-    report
-        Page that the job wrote.
     transform
         Scan RAS mm to template RAS mm (4, 4), by rows.
     """
@@ -47,7 +45,6 @@ class MapFiles:
     randomised: Path | None = None
     main: Path | None = None
     regions: str | None = None
-    report: Path | None = None
     transform: tuple[tuple[float, ...], ...] | None = None
 
 
@@ -67,12 +64,26 @@ def files_of(path: Path) -> MapFiles:
         else None,
         template_t1=_there(preproc),
         own_t1=_there(told.get("t1") or source),
-        randomised=_there(random),
+        # That of a run before says nothing about a map that was not checked.
+        randomised=_there(random) if note.get("checks") or not note else None,
         main=None if main else _first(path.with_name(f"{key}{_TEMPLATE}"), path),
         regions=_regions(path.parent),
-        report=_there(path.with_name(_REPORT)),
         transform=_transform(_there(preproc)),
     )
+
+
+def report_of(path: Path) -> Path | None:
+    """Return the page that the job wrote about a map, unless of a run before.
+
+    A run that is stopped leaves a map and no page.
+    """
+    page = path.with_name(_REPORT)
+    key = stem_of(path).partition("_space-")[0]
+    try:
+        note = path.with_name(f"{key}{_NOTE}").stat().st_mtime
+        return page if page.stat().st_mtime >= note else None
+    except OSError:
+        return _there(page)
 
 
 def maps_below(folder: Path, like: Path | None = None) -> list[Path]:
@@ -128,7 +139,7 @@ def _there(path: Any) -> Path | None:
 
 def _note(folder: Path, key: str) -> dict[str, Any]:
     try:
-        text = (folder / f"{key}_explanation.json").read_text(encoding="utf-8")
+        text = (folder / f"{key}{_NOTE}").read_text(encoding="utf-8")
         found: dict[str, Any] = json.loads(text)
     except (OSError, ValueError):
         return {}
