@@ -102,10 +102,10 @@ def test_a_panel_has_a_row_for_each_model(qtbot, widget, tmp_path, monkeypatch):
         drawn.extend(row.name for row in rows)
         return path
 
-    module = "napari_neuropretrain.gui.explanation.explanation_widget.exports."
+    module = "napari_neuropretrain.gui.explanation.map_writer.exports."
     monkeypatch.setattr(module + "save_panel", draw)
     widget.parts.export.rows.setCurrentIndex(1)
-    widget.export("panel", tmp_path / "panel.png")
+    widget.writer.export("panel", tmp_path / "panel.png")
     qtbot.waitUntil(lambda: len(drawn) == 3, **WAIT)
     names = ["first (occlusion)", "second (occlusion)", "third (occlusion)"]
     assert drawn == names

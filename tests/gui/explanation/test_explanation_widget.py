@@ -139,7 +139,7 @@ def test_a_click_goes_to_the_peak_and_a_header_sorts(qtbot, widget, viewer, tmp_
     assert [one.size_mm3 for one in clusters.clusters] == pytest.approx([64, 216])
     table.sortItems(0, Qt.SortOrder.DescendingOrder)
     assert [one.peak > 0 for one in clusters.clusters] == [True, False]
-    widget.save_table(tmp_path / "clusters.tsv")
+    widget.writer.save_table(tmp_path / "clusters.tsv")
     rows = (tmp_path / "clusters.tsv").read_text().splitlines()
     assert rows[0].split("\t") == [
         *("peak", "x_mm", "y_mm", "z_mm", "size_mm3", "sign", "region")
@@ -234,7 +234,7 @@ def test_maps_are_written(qtbot, widget, viewer, tmp_path, run):
     said = widget.parts.export.said
 
     def written(kind, name):
-        widget.export(kind, tmp_path / name)
+        widget.writer.export(kind, tmp_path / name)
         qtbot.waitUntil(lambda: said.text() == f"Written: {tmp_path / name}", **WAIT)
         return tmp_path / name
 
@@ -262,7 +262,7 @@ def test_maps_are_written(qtbot, widget, viewer, tmp_path, run):
 
 def test_what_cannot_be_written_is_said(qtbot, widget, tmp_path):
     (tmp_path / "taken").write_text("")
-    widget.export("nifti", tmp_path / "taken" / "map.nii.gz")
+    widget.writer.export("nifti", tmp_path / "taken" / "map.nii.gz")
     problem = widget.parts.problem
     qtbot.waitUntil(lambda: "cannot be written" in problem.text(), **WAIT)
     assert "map.nii.gz" in problem.text()

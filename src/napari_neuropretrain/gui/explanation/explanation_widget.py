@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +11,14 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_neuropretrain.gui.explanation import export_panel, exports
 from napari_neuropretrain.gui.explanation.clusters import (
     Cluster,
-    clusters_table,
     find_clusters,
     voxels_as_shown,
 )
 from napari_neuropretrain.gui.explanation.explanation_layout import Parts
-from napari_neuropretrain.gui.explanation.map_files import report_of
 from napari_neuropretrain.gui.explanation.map_switch import MapSwitch
+from napari_neuropretrain.gui.explanation.map_writer import MapWriter
 from napari_neuropretrain.gui.explanation.places import (
     OWN,
     TEMPLATE,
@@ -69,6 +64,7 @@ class ExplanationWidget(QWidget):
         self._listed: tuple[object, ...] = ()
         self._search = 0
         self.parts = Parts(self, napari_viewer)
+        self.writer = MapWriter(self, napari_viewer, self.parts, self.switch)
         self._soon, self._rest = QTimer(self), QTimer(self)
         for timer, slot in ((self._soon, self.refresh), (self._rest, self._find)):
             timer.setSingleShot(True)
@@ -107,30 +103,6 @@ class ExplanationWidget(QWidget):
         self._read_out()
         self._find_later(layer)
 
-    def export(self, kind: str, path: Path) -> None:
-        """Write the map as ``nifti``, ``panel`` or ``page``."""
-        layer = self._shown
-        if layer is None:
-            return
-        parts, work = self.parts, self.switch.work
-        parts.export.said.setText(f"Writing '{path.name}'…")
-        radiological = view.is_radiological(self._viewer)
-        if kind == export_panel.NIFTI:
-            clipped = parts.export.clipped.isChecked()
-            work(exports.save_nifti, layer, path, clipped, then=self._written)
-            return
-        if kind == export_panel.PAGE and (report := _report_of(layer)) is not None:
-            work(exports.copy_page, report, path, then=self._written)
-            return
-        maps = parts.cine.maps if parts.export.every_map else [layer]
-        place = tuple(self._viewer.dims.point)[-3:]
-        rows = [exports.drawn(one, self._viewer.layers, place) for one in maps]
-        if kind == export_panel.PANEL:
-            work(exports.save_panel, rows, path, radiological, then=self._written)
-            return
-        page = exports.facts_for_page(layer, parts.clusters.clusters)
-        work(exports.save_page, rows, page, path, radiological, then=self._written)
-
     def go_to(self, cluster: Cluster) -> None:
         """Move the crosshair to a cluster's peak."""
         view.move_to(self._viewer, cluster.place)
@@ -151,10 +123,8 @@ class ExplanationWidget(QWidget):
         parts.regions.none_asked.connect(self.switch.remove_regions)
         parts.clusters.chosen.connect(self.go_to)
         parts.clusters.least_changed.connect(self._find)
-        parts.clusters.save_asked.connect(self._ask_table)
         parts.trust.random_asked.connect(self.switch.show_random)
         parts.cine.folder_asked.connect(self._ask_folder)
-        parts.export.asked.connect(self._ask_export)
         self.switch.found.connect(self._offer_files)
         self.switch.said.connect(self.say)
 
@@ -245,50 +215,12 @@ class ExplanationWidget(QWidget):
         names = [one.name for one in region_layers(self._viewer)]
         self.parts.regions.say(names[-1] if names else "")
 
-    def _written(self, path: Path) -> None:
-        self.say("")
-        self.parts.export.said.setText(f"Written: {path}")
-
     def _ask_regions(self) -> None:
         title, names = "Label image in template space", "NIfTI (*.nii *.nii.gz)"
         choose_path(self, title, "file", self.switch.open_regions, "", names)
 
     def _ask_folder(self) -> None:
         choose_path(self, "Folder with maps", "folder", self.switch.open_folder)
-
-    def _ask_table(self) -> None:
-        self._ask_path("clusters", ".tsv", self.save_table)
-
-    def save_table(self, path: Path) -> None:
-        """Write the clusters as tab-separated values."""
-        from napari_neuropretrain.config.base import write_text
-
-        try:
-            write_text(path, clusters_table(self.parts.clusters.clusters))
-        except OSError as error:
-            self.say(f"'{path}' cannot be written ({error.strerror}).", wrong=True)
-        else:
-            self.say(f"Written: {path}")
-
-    def _ask_export(self, kind: str) -> None:
-        suffix = export_panel.SUFFIXES[kind]
-        self._ask_path(kind, suffix, partial(self.export, kind))
-
-    def _ask_path(self, what: str, suffix: str, save: Callable[[Path], object]) -> None:
-        name = "map" if self._shown is None else self._shown.name
-        start = f"{name}{suffix}" if suffix != ".tsv" else f"{name}_{what}{suffix}"
-
-        def take(path: Path) -> None:
-            whole = path.name.endswith(suffix)
-            save(path if whole else path.with_name(f"{path.name}{suffix}"))
-
-        choose_path(self, f"Save {what}", "save", take, start, f"*{suffix}")
-
-
-def _report_of(layer: Image) -> Path | None:
-    """Return the job's page about a map; it is written after the map is shown."""
-    path = str(layer.metadata.get("path") or "")
-    return report_of(Path(path)) if path else None
 
 
 def _search(number: int, *given: Any) -> tuple[int, list[Cluster]]:

@@ -223,9 +223,8 @@ def look_at(viewer: ViewerModel, layer: Layer) -> None:
     """
     index = (np.array(layer.data.shape) - 1) // 2
     if OCCLUSION_KEY in layer.metadata:
-        # Of voxels that are equal the first along x, as tables of clusters have it.
-        turned = np.abs(np.asarray(layer.data)).T
-        index = np.array(np.unravel_index(int(np.argmax(turned)), turned.shape))[::-1]
+        peak = int(np.argmax(np.abs(layer.data)))
+        index = np.array(np.unravel_index(peak, layer.data.shape))
     elif isinstance(layer, Labels) and layer.data.any():
         index = np.array([_middle(layer.data.any(axis)) for axis in _OTHER_AXES])
     move_to(viewer, layer.data_to_world(index))
