@@ -125,7 +125,7 @@ class RunPanel(QWidget):
         self.table.setColumnCount(len(header))
         self.table.setRowCount(len(body))
         self.table.setHorizontalHeaderLabels(
-            [name.replace("_", " ") for name in header]
+            [name.replace("_", " ").replace("mm3", "mm³") for name in header]
         )
         for i, row in enumerate(body):
             for j, text in enumerate(row):
@@ -148,10 +148,17 @@ def _table() -> QTableWidget:
 
 
 def _rounded(text: str) -> str:
-    """Shorten a decimal number to four digits; leave other text alone."""
+    """Shorten a decimal number to four digits; leave other text alone.
+
+    Examples
+    --------
+    >>> _rounded("0.063958"), _rounded("100143.0"), _rounded("sub-01")
+    ('0.06396', '100143', 'sub-01')
+    """
     if "." not in text:
         return text
     try:
-        return f"{float(text):.4g}"
+        number = float(text)
     except ValueError:
         return text
+    return f"{number:.4g}" if abs(number) < 10_000 else f"{number:.0f}"
