@@ -155,6 +155,7 @@ def test_a_real_run_refines_the_map_and_cancel_keeps_it(qtbot, viewer, study, tm
     for name in ("model", "input", "output"):
         type_into(qtbot, explain.form.widgets[name], values.pop(name))
     explain.form.propose(values)
+    view.add_layers(viewer, read_layers(study / "raw/sub-01_T1w.nii.gz"))
     known, endings, finished = [], [], []
     explain.live_map.refined.connect(
         lambda layer: known.append(int(np.count_nonzero(layer.data)))
@@ -166,6 +167,8 @@ def test_a_real_run_refines_the_map_and_cancel_keeps_it(qtbot, viewer, study, tm
     qtbot.waitUntil(lambda: len(known) > 0, **WAIT)
     layer = explain.live_map.layer
     assert layer.name == f"{TEMPLATE_MAP} (so far)"
+    raw, preproc = viewer.layers[:2]  # in other spaces: only one is shown
+    assert (raw.visible, preproc.visible, layer.visible) == (False, True, True)
     # What people do meanwhile: open the panel, look elsewhere, set a threshold.
     qtbot.mouseClick(explain.open_button, LEFT)
     panel = panel_of(viewer)
@@ -201,6 +204,10 @@ def test_a_real_run_refines_the_map_and_cancel_keeps_it(qtbot, viewer, study, tm
     # What the run left beside it is found.
     qtbot.waitUntil(panel.parts.space.isEnabled, **WAIT)
     assert "not complete" in panel.parts.trust.words.text()
+    choose(qtbot, panel.parts.space, 1)
+    qtbot.waitUntil(lambda: SCAN_MAP in viewer.layers, **WAIT)
+    shown = [raw.visible, preproc.visible, layer.visible]
+    assert (shown, len(viewer.layers)) == ([True, False, False], 4)
 
 
 def choose(qtbot, box, row: int) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined, unused-ign
 from napari_neuropretrain.gui.reader import read_layers, read_map, stem_of
 from napari_neuropretrain.gui.scans import view
 from napari_neuropretrain.gui.scans.layers import (
+    CONTOUR_KEY,
     FRACTION_KEY,
     LOOK_KEY,
     OCCLUSION_KEY,
@@ -148,6 +149,7 @@ class LiveMap(QObject):
                 self._refine(layer, latest)
             else:
                 self._added = view.add_layers(self._viewer, [*below, latest])
+                self._hide_others()
                 shown = self._added[-1]
                 self._viewer.layers.selection.active = shown
                 self._given = look_of(shown)
@@ -155,6 +157,15 @@ class LiveMap(QObject):
             if self.layer is not None:
                 self.refined.emit(self.layer)
         self._rest()
+
+    def _hide_others(self) -> None:
+        """Hide scans, masks and older maps, which may lie in another space."""
+        if len(self._added) < 2:
+            return  # no scan of its own to lie on
+        for layer in self._viewer.layers:
+            others = isinstance(layer, Image) or CONTOUR_KEY in layer.metadata
+            if others and not any(layer == one for one in self._added):
+                layer.visible = False
 
     def _refine(self, layer: Image, latest: LayerData) -> None:
         """Put new voxels into the layer; what somebody set or went to stays."""
