@@ -199,8 +199,9 @@ def runs(demo: Path, scratch: Path, images: Path) -> None:
 def explain(demo: Path, scratch: Path, images: Path) -> None:
     """The occlusion map in three planes and in 3D."""
     viewer, widget = open_widget(widgets.ExplainWidget)
-    settings = {"model": model(demo), "input": explained_scan(demo)}
+    settings = {"model": model(demo), "input": preprocessed(explained_scan(demo), demo)}
     run(widget, output=scratch / "explanation", patch=6, stride=4, **settings)
+    go_to_the_peak(viewer, widget)
     for plane in view.PLANES:
         view.show_plane(viewer, plane)
         save(viewer, images / f"explain-{plane.lower()}.png")
@@ -224,17 +225,6 @@ def explanation(demo: Path, scratch: Path, images: Path) -> None:
     panel.parts.look.fade.click()
     panel.parts.tabs.setCurrentIndex(1)
     save(viewer, images / "explanation-trust.png")
-    panel.parts.tabs.setCurrentIndex(2)
-    panel.parts.trust.random.click()
-    wait_until(lambda: panel.switch.random_shown)
-    save(viewer, images / "explanation-random.png")
-    panel.parts.trust.random.click()
-    wait_until(lambda: panel.parts.space.isEnabled())
-    panel.switch.show_space("own")
-    wait_until(lambda: "T1w_desc" in panel.parts.map.currentText())
-    panel.parts.tabs.setCurrentIndex(3)
-    save(viewer, images / "explanation-own.png")
-    panel.switch.show_space("template")
     viewer.window.remove_dock_widget(panel)
     planes = widgets.PlanesWidget(viewer)
     viewer.window.add_dock_widget(planes, name="Three planes", area="bottom")
@@ -410,6 +400,20 @@ def explained_scan(demo: Path) -> Path:
     for note in sorted(demo.rglob("*_explanation.json")):
         return Path(json.loads(note.read_text(encoding="utf-8"))["scan"]["path"])
     return raw_scans(demo)[0]
+
+
+def preprocessed(scan: Path, demo: Path) -> Path:
+    """Return the aligned volume of a scan."""
+    person = scan.name.partition("_")[0]
+    return next(derivatives(demo).rglob(f"{person}_*_desc-preproc_T1w.nii.gz"))
+
+
+def go_to_the_peak(viewer: napari.Viewer, widget: JobWidget) -> None:
+    """Show the slices through the strongest cluster of the table."""
+    table = widget.panel.table
+    names = [table.horizontalHeaderItem(i).text() for i in range(table.columnCount())]
+    place = [float(table.item(0, names.index(f"{axis} mm")).text()) for axis in "zyx"]
+    viewer.dims.set_point((0, 1, 2), place)
 
 
 def derivatives(demo: Path) -> Path:
