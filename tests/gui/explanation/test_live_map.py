@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 
 from napari_neuropretrain.gui.explanation.explain_widget import ExplainWidget
 from napari_neuropretrain.gui.explanation.live_map import LiveMap
-from napari_neuropretrain.gui.scans import layers
+from napari_neuropretrain.gui.scans import layers, view
 
 WAIT = {"timeout": 60_000}
 
@@ -70,6 +70,20 @@ def test_the_crosshair_follows_the_strongest_place_until_it_is_moved(
     assert grow((4, 5, 6), -2.0) == (6, 5, 4)
     viewer.dims.point = (2, 2, 2)
     assert grow((0, 0, 0), 3.0) == (2, 2, 2)
+
+
+def test_the_pair_of_a_preprocessing_makes_room(qtbot, live, run):
+    viewer, grid = live._viewer, np.diag([2.0, 2.0, 2.0, 1.0])
+    side = {layers.SIDE_KEY: layers.BEFORE}
+    head, mask = np.ones((5, 6, 7)), np.ones((5, 6, 7))
+    before = layers.t1_layer(head, grid, "raw", **side)
+    view.add_layers(viewer, [before, layers.mask_layer(mask, grid, "mask", **side)])
+    assert viewer.canvas.overlays["text"].text.startswith("Before: ")
+    scan = next(run.parent.rglob("*preproc_T1w.nii.gz"))
+    with qtbot.waitSignal(live.refined, **WAIT):
+        live.take({"preview": str(run), "template_t1": str(scan)})
+    assert [one.visible for one in viewer.layers] == [False, False, True, True]
+    assert viewer.canvas.overlays["text"].text.startswith("up: ")
 
 
 def test_only_the_latest_waits(qtbot, live, run, make_run, tmp_path):

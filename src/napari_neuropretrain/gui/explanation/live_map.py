@@ -166,6 +166,7 @@ class LiveMap(QObject):
             others = isinstance(layer, Image) or CONTOUR_KEY in layer.metadata
             if others and not any(layer == one for one in self._added):
                 layer.visible = False
+        view.set_up_view(self._viewer)  # the canvas names what was before or after
 
     def _refine(self, layer: Image, latest: LayerData) -> None:
         """Put new voxels into the layer; what somebody set or went to stays."""
