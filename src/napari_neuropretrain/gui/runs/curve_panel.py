@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _STEPS = 20
 """Of the slider; the last one would smooth for ever."""
-_SLIDER_WIDTH = 48
+_SLIDER_WIDTH = 40
 _LEAST_HEIGHT = 190
 """Of the choice, the legend and the plot, in pixels."""
 
@@ -54,6 +54,7 @@ class CurvePanel(QWidget):
         smooth = QLabel("Smooth")
         smooth.setToolTip(tip)
         row = QHBoxLayout()
+        row.setSpacing(4)
         row.addWidget(self.choice, 1)
         for widget in (self.log, smooth, self.smoothing):
             row.addWidget(widget)
