@@ -93,3 +93,23 @@ def quick_edges(monkeypatch):
 
     module = "napari_neuropretrain.gui.scans.scan_pair.template_edges"
     monkeypatch.setattr(module, edges)
+
+
+@pytest.fixture
+def click_menu(qtbot):
+    """``click_menu(viewer, "Layers", "Classify", ...)`` clicks a line of a menu."""
+    from qtpy.QtCore import QPoint, Qt
+
+    def click(viewer, *names: str) -> None:
+        window = viewer.window._qt_window
+        menu = window.menuBar()
+        for name in names[:-1]:
+            lines = {one.text().replace("&", ""): one for one in menu.actions()}
+            menu = lines[name].menu()
+            menu.aboutToShow.emit()
+        menu.popup(window.mapToGlobal(QPoint(80, 60)))
+        (line,) = [one for one in menu.actions() if one.text().startswith(names[-1])]
+        place = menu.actionGeometry(line).center()
+        qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=place)
+
+    return click

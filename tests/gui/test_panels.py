@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 from npe2 import PluginManifest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QMenu
 
 from napari_neuropretrain.gui.panels import open_panel
 
@@ -20,29 +18,12 @@ def viewer(make_napari_viewer: Any, npe2pm: Any) -> Any:
     return make_napari_viewer(show=True)
 
 
-def open_menu(viewer: Any, *names: str) -> Any:
-    """Walk the menu bar, and let the last menu pop up."""
-    menu: Any = viewer.window._qt_window.menuBar()
-    for name in names:
-        lines = {one.text().replace("&", ""): one for one in menu.actions()}
-        menu = lines[name].menu()
-        menu.aboutToShow.emit()
-    assert isinstance(menu, QMenu)
-    menu.popup(viewer.window._qt_window.mapToGlobal(QPoint(80, 60)))
-    return menu
-
-
-def click_line(qtbot: Any, menu: Any, text: str) -> None:
-    (line,) = [one for one in menu.actions() if one.text().startswith(text)]
-    place = menu.actionGeometry(line).center()
-    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=place)
-
-
 @pytest.mark.gl
 @pytest.mark.usefixtures("no_gl")
-def test_a_panel_of_the_menu_is_found_by_other_panels(viewer: Any, qtbot: Any) -> None:
-    menu = open_menu(viewer, "Layers", "Classify", TITLE)
-    click_line(qtbot, menu, "Runs")
+def test_a_panel_of_the_menu_is_found_by_other_panels(
+    viewer: Any, click_menu: Any
+) -> None:
+    click_menu(viewer, "Layers", "Classify", TITLE, "Runs")
     (name,) = viewer.window.dock_widgets
     assert name == f"Runs ({TITLE})"
     runs = viewer.window.dock_widgets[name]
@@ -50,8 +31,7 @@ def test_a_panel_of_the_menu_is_found_by_other_panels(viewer: Any, qtbot: Any) -
     # The other way round: the menu hides and shows the one that a panel opened.
     review = open_panel(viewer, "Review quality")
     assert review.isVisible()
-    menu = open_menu(viewer, "Layers", "Classify", TITLE)
-    click_line(qtbot, menu, "Review quality")
+    click_menu(viewer, "Layers", "Classify", TITLE, "Review quality")
     assert len(viewer.window.dock_widgets) == 2
     assert not review.isVisible()
     assert open_panel(viewer, "Review quality") is review
@@ -70,13 +50,13 @@ def test_a_panel_of_a_program_is_found_too(viewer: Any) -> None:
 @pytest.mark.gl
 @pytest.mark.usefixtures("no_gl")
 def test_panels_of_the_menu_are_tabs_and_the_window_stays(
-    viewer: Any, qtbot: Any
+    viewer: Any, qtbot: Any, click_menu: Any
 ) -> None:
     viewer.window.resize(1300, 850)
     window = viewer.window._qt_window
     docks = viewer.window._wrapped_dock_widgets
     for tabs, name in enumerate(("Runs", "Cohort", "Preprocess")):
-        click_line(qtbot, open_menu(viewer, "Layers", "Classify", TITLE), name)
+        click_menu(viewer, "Layers", "Classify", TITLE, name)
         last = docks[f"{name} ({TITLE})"]
         qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(last)) == tabs)  # noqa: B023
     assert window.height() <= 850

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -13,12 +14,16 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from npe2 import PluginManifest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_neuropretrain.config.contract import PreprocessingContract
 from napari_neuropretrain.config.trainings import FinetuneConfig
 from napari_neuropretrain.data.participants import Scan
 from napari_neuropretrain.data.volumes import Volume
+from napari_neuropretrain.gui.cohort.table_model import PART
+from napari_neuropretrain.gui.settings import change_settings
 from napari_neuropretrain.preprocessing.derivatives import write_derivative
 from napari_neuropretrain.preprocessing.pipeline import Preprocessed
 from napari_neuropretrain.runs import process
@@ -267,3 +272,82 @@ def test_out_of_memory_is_a_sentence_and_a_button(
     with qtbot.waitSignal(widget.ended, timeout=PATIENCE_MS) as ended:
         click(qtbot, widget.cancel_button)
     assert ended.args[0].state == "stopped"
+
+
+@pytest.mark.gl
+def test_two_runs_share_a_device(
+    no_gl: None,
+    make_napari_viewer: Any,
+    npe2pm: Any,
+    qtbot: Any,
+    click_menu: Any,
+    cohort: Path,
+    tmp_path: Path,
+) -> None:
+    npe2pm.register(PluginManifest.from_distribution("napari-neuropretrain"))
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1300, 900)
+    path = ("Layers", "Classify", "NeuroPretrain")
+    click_menu(viewer, *path, "Fine-tune")
+    (form,) = viewer.window.dock_widgets.values()
+    first, second = tmp_path / "project" / "age", tmp_path / "project" / "age-1"
+    form.form.fill(settings(cohort, first))
+    click(qtbot, without_estimate(form).start_button)
+    wait_for_epochs(qtbot, form.panel.curves, 2)
+    click_menu(viewer, *path, "Runs")
+    runs = viewer.window.dock_widgets["Runs (NeuroPretrain)"]
+    runs.open_folder(tmp_path / "project")
+    wait_for_state(qtbot, runs, first, "running")
+    runs.tree.select(first)
+    click(qtbot, runs.buttons.copy)
+    copied = shlex.split(QApplication.clipboard().text())
+    assert copied[:4] == ["neuropretrain", "finetune", "--cohort", str(cohort)]
+    # The form lets go of the first run, and is filled in for a second one.
+    click(qtbot, runs.buttons.again)
+    assert form.form.values()["output"] == second
+    form.form.widgets["learning_rate"].value = 2e-4
+    click(qtbot, without_estimate(form).start_button)
+    wait_for_state(qtbot, runs, second, "queued")
+    assert "Queued behind finetune in 'age'" in form.panel.state.text()
+    assert runs.tree._items[first].text(1) == "running"
+    runs.tree.select(first)
+    click(qtbot, runs.buttons.keep_best)
+    wait_for_state(qtbot, runs, first, "finished")
+    wait_for_state(qtbot, runs, second, "running")
+    runs.tree.select(second)
+    wait_for_epochs(qtbot, runs.details.curves, 1)
+    click(qtbot, runs.buttons.cancel)
+    wait_for_state(qtbot, runs, second, "stopped")
+    psutil.wait_procs(psutil.Process().children(), timeout=10)
+
+
+@pytest.mark.gl
+def test_a_division_is_made_from_the_cohort_panel(
+    no_gl: None,
+    make_napari_viewer: Any,
+    npe2pm: Any,
+    qtbot: Any,
+    click_menu: Any,
+    cohort: Path,
+    tmp_path: Path,
+) -> None:
+    npe2pm.register(PluginManifest.from_distribution("napari-neuropretrain"))
+    change_settings(project_folder=tmp_path / "project")
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1300, 900)
+    click_menu(viewer, "Layers", "Classify", "NeuroPretrain", "Cohort")
+    (panel,) = viewer.window.dock_widgets.values()
+    panel.open(cohort)
+    qtbot.waitUntil(lambda: panel.cohort is not None, timeout=PATIENCE_MS)
+    panel.panel.label.setCurrentText("sex")
+    click(qtbot, panel.panel.buttons.new_split)
+    job = viewer.window.dock_widgets["Make a split"]
+    with qtbot.waitSignal(job.ended, timeout=PATIENCE_MS) as ended:
+        click(qtbot, job.start_button)
+    assert ended.args[0].state == "finished", ended.args[0].sentence
+    column = panel.model.columns.index(PART)
+    parts = [panel.model.index(row, column).data() for row in range(16)]
+    assert set(parts) == {"train", "validation", "test"}
+    qtbot.waitUntil(
+        lambda: not (panel.loader.busy() or panel.pictures.busy()), timeout=PATIENCE_MS
+    )

@@ -156,7 +156,7 @@ class DemoConfig(Config):
 
     output: OutputFolder = Path("neuropretrain-demo")
     """Folder for everything the demo makes."""
-    participants: Annotated[int, Field(ge=12, le=10_000)] = 32
+    participants: Annotated[int, Field(ge=8, le=10_000)] = 32
     """Synthetic participants."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 20
     """Epochs of the small network."""
