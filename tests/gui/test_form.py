@@ -108,7 +108,7 @@ def test_a_sentence_can_be_read_in_each_theme(qtbot, light):
     sentence = Sentence()
     QVBoxLayout(window).addWidget(sentence)
     window.show()
-    for tone in ("wrong", "doubt"):
+    for tone in ("wrong", "doubt", "good"):
         sentence.say("It cannot start.", tone)
         shown = sentence.palette().windowText().color()
         assert contrast(shown, QColor(background)) > 5

@@ -19,6 +19,6 @@ def test_doubts_come_first_and_in_red(qtbot):
     qtbot.addWidget(panel)
     panel.show_trust(explanation)
     assert panel.verdict.text() == "Doubts: Too alike."
-    assert "#d4553f" in panel.verdict.styleSheet()
+    assert panel.verdict.tone == "wrong"
     assert panel.plot.isHidden()
     assert not panel.random.isEnabled()

@@ -24,6 +24,7 @@ from napari_neuropretrain.gui.explanation.look_panel import LookPanel
 from napari_neuropretrain.gui.explanation.places import OWN, TEMPLATE
 from napari_neuropretrain.gui.explanation.regions_button import RegionsButton
 from napari_neuropretrain.gui.explanation.trust_panel import TrustPanel
+from napari_neuropretrain.gui.forms.sentence import Sentence
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Parts:
         self.regions = RegionsButton()
         self.clusters, self.trust = ClusterTable(), TrustPanel()
         self.cine, self.export = CinePanel(viewer), ExportPanel()
-        self.problem = WrappedLabel(_NO_MAP)
-        self.problem.setObjectName("problem")
+        self.problem = Sentence()
+        self.problem.say(_NO_MAP)
         self.tabs = QTabWidget()
         self.tabs.setMinimumHeight(_LEAST_TABS)
         for name, part in (
@@ -92,11 +93,7 @@ class Parts:
 
     def say(self, text: str, wrong: bool = False) -> None:
         """Show a sentence, or none."""
-        # A red that can be read in dark and light themes.
-        color = "color: #d4553f;" if wrong else ""
-        self.problem.setStyleSheet(f"QLabel#problem {{ {color} }}")
-        self.problem.setText(text)
-        self.problem.setVisible(bool(text))
+        self.problem.say(text, "wrong" if wrong else "plain")
 
     def _lay_out(self, panel: QWidget) -> None:
         form = QFormLayout()

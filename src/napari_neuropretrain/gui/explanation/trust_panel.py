@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_neuropretrain.gui.explanation.deletion_plot import DeletionPlot
 from napari_neuropretrain.gui.explanation.trust import trust_sentences, verdict
+from napari_neuropretrain.gui.forms.sentence import Sentence
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 from napari_neuropretrain.gui.jobs.job_layout import wide_button
 
@@ -24,8 +25,7 @@ class TrustPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.verdict, self.words = WrappedLabel(), WrappedLabel()
-        self.verdict.setObjectName("verdict")
+        self.verdict, self.words = Sentence(), WrappedLabel()
         self.plot = DeletionPlot()
         self._random_shown = False
         self.random = wide_button(_OTHER, self._ask)
@@ -44,11 +44,7 @@ class TrustPanel(QWidget):
     def show_trust(self, explanation: Mapping[str, Any]) -> None:
         """Show what is known about a map."""
         words, doubted = verdict(explanation)
-        # Both can be read in dark and light themes.
-        color = "#d4553f" if doubted else "#2f9e6b"
-        self.verdict.setStyleSheet(f"QLabel#verdict {{ color: {color}; }}")
-        self.verdict.setText(words)
-        self.verdict.setVisible(bool(words))
+        self.verdict.say(words, "wrong" if doubted else "good")
         self.words.setText("\n\n".join(trust_sentences(explanation)))
         self.plot.show_deletion(explanation)
 

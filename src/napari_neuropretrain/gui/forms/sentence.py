@@ -1,4 +1,4 @@
-"""A sentence in the colour of what it says: that something is wrong, or a doubt."""
+"""A sentence in the colour of what it says: something is wrong, a doubt, or good."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from qtpy.QtCore import QEvent, Qt
 
 from napari_neuropretrain.gui.forms.wrapped_label import WrappedLabel
 
-Tone: TypeAlias = Literal["plain", "wrong", "doubt"]
-ON_DARK: dict[Tone, str] = {"wrong": "#ff8c78", "doubt": "#f0b94a"}
-ON_LIGHT: dict[Tone, str] = {"wrong": "#b3261e", "doubt": "#875400"}
-"""No one red or amber can be read on both: each has a contrast of at least 5 to 1."""
+Tone: TypeAlias = Literal["plain", "wrong", "doubt", "good"]
+ON_DARK: dict[Tone, str] = {
+    "wrong": "#ff8c78",
+    "doubt": "#f0b94a",
+    "good": "#5fc58f",
+}
+ON_LIGHT: dict[Tone, str] = {
+    "wrong": "#b3261e",
+    "doubt": "#875400",
+    "good": "#1b6e45",
+}
+"""No one red, amber or green can be read on both: each has a contrast of 5 to 1."""
 _RECOLOUR = (
     QEvent.Type.Polish,
     QEvent.Type.Show,
