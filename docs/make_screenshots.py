@@ -67,14 +67,11 @@ def main() -> None:
 def preprocess(demo: Path, scratch: Path, images: Path) -> None:
     """A raw head with its brain mask, and aligned with the template's edges."""
     viewer, widget = open_widget(widgets.PreprocessWidget)
-    save(viewer, images / "preprocess-form.png")
     run(widget, input=raw_scans(demo)[0], output=scratch / "derivatives")
     wait_for_layers(viewer)
     save(viewer, images / "preprocess-before.png")
     widget.controls.after.click()
     save(viewer, images / "preprocess-after.png")
-    view.show_plane(viewer, "Sagittal")
-    save(viewer, images / "preprocess-after-sagittal.png")
     viewer.close()
 
 
@@ -197,14 +194,12 @@ def runs(demo: Path, scratch: Path, images: Path) -> None:
 
 
 def explain(demo: Path, scratch: Path, images: Path) -> None:
-    """The occlusion map in three planes and in 3D."""
+    """The occlusion map on the scan, and in 3D."""
     viewer, widget = open_widget(widgets.ExplainWidget)
     settings = {"model": model(demo), "input": preprocessed(explained_scan(demo), demo)}
     run(widget, output=scratch / "explanation", patch=6, stride=4, **settings)
     go_to_the_peak(viewer, widget)
-    for plane in view.PLANES:
-        view.show_plane(viewer, plane)
-        save(viewer, images / f"explain-{plane.lower()}.png")
+    save(viewer, images / "explain-axial.png")
     view.show_3d(viewer)
     save(viewer, images / "explain-3d.png")
     viewer.close()
