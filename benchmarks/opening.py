@@ -55,9 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=3)
     times = parser.parse_args().times
-    print(
-        "| panel | first, s | processor, s | again, s | heavy imports |"
-    )
+    print("| panel | first, s | processor, s | again, s | heavy imports |")
     print("|---|---|---|---|---|")
     for panel in PANELS:
         runs = [measure(panel) for _ in range(times)]
