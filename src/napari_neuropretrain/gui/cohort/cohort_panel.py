@@ -128,6 +128,12 @@ class CohortPanel(QWidget):
         shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.activated.connect(slot)
 
+    def sort_again(self) -> None:
+        """Sort rows that are new as the others were sorted."""
+        header = self.table.horizontalHeader()
+        if header is not None and header.sortIndicatorSection() >= 0:
+            self.model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+
     def size_columns(self) -> None:
         """Make each column as wide as its first rows need."""
         self.table.resizeColumnsToContents()

@@ -12,10 +12,8 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_neuropretrain.data.cohort_edits import CohortEdits
-from napari_neuropretrain.data.cohort_filter import parse_filter
 from napari_neuropretrain.data.cohort_overview import Overview
 from napari_neuropretrain.data.cohort_problems import find_problems
-from napari_neuropretrain.data.cohort_summary import guess_label
 from napari_neuropretrain.data.division_problems import Division, read_division
 from napari_neuropretrain.data.problems import count
 from napari_neuropretrain.data.scan_headers import Header
@@ -23,8 +21,9 @@ from napari_neuropretrain.errors import CohortError, ConfigError
 from napari_neuropretrain.gui.cohort.cohort_panel import CohortPanel
 from napari_neuropretrain.gui.cohort.counting import say_counts
 from napari_neuropretrain.gui.cohort.loading import CohortLoader
+from napari_neuropretrain.gui.cohort.picking import likely_label, picked
 from napari_neuropretrain.gui.cohort.pictures import Pictures
-from napari_neuropretrain.gui.cohort.table_model import MADE, CohortModel
+from napari_neuropretrain.gui.cohort.table_model import CohortModel
 from napari_neuropretrain.gui.cohort.where_to_go import NextJobs
 from napari_neuropretrain.gui.forms.choose_path import choose_path
 from napari_neuropretrain.gui.panels import tab_with_others
@@ -100,11 +99,8 @@ class CohortWidget(QWidget):
             self.panel.say(str(error))
             return
         if self.cohort is not None:
-            parts = {
-                one.number: self.division.part_of(one.participant)
-                for one in self.cohort.members
-            }
-            self.model.set_parts(parts)
+            part_of, members = self.division.part_of, self.cohort.members
+            self.model.set_parts({m.number: part_of(m.participant) for m in members})
             self._filter()
             self.panel.size_columns()
         self.panel.by.setCurrentText("part")
@@ -227,15 +223,9 @@ class CohortWidget(QWidget):
         self.cohort = CohortEdits(overview)
         self.headers, self.brains, self.division = {}, (), None
         self.pictures.forget()
-        columns = self.cohort.columns
-        values = {
-            name: [self.cohort.value(one.number, name) for one in overview.members]
-            for name in columns
-            if name.lower() in ("age", "sex")
-        }
         self.model.set_parts({})
-        self.model.set_cohort(self.cohort, label := guess_label(columns, values))
-        self.panel.offer_labels(columns, label)
+        self.model.set_cohort(self.cohort, label := likely_label(self.cohort))
+        self.panel.offer_labels(self.cohort.columns, label)
         self.panel.filter.clear()
         self.panel.size_columns()
         self.panel.offer(True)
@@ -279,21 +269,14 @@ class CohortWidget(QWidget):
         """List whom the filter picks; say what is wrong with it."""
         if self.cohort is None:
             return
-        line = self.panel.filter.text()
         try:
-            picks = parse_filter(line, (*self.cohort.columns, *MADE))
+            shown = picked(self.panel.filter.text(), self.cohort, self.model)
         except ConfigError as error:
             self.panel.say(str(error))
             return
         self.panel.say("")
-        everyone = [one.number for one in self.cohort.members]
-        shown = (
-            [n for n in everyone if picks(self.model.values(n))] if line else everyone
-        )
         self.model.show_only(shown)
-        header = self.panel.table.horizontalHeader()
-        if header is not None and header.sortIndicatorSection() >= 0:
-            self.model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+        self.panel.sort_again()
         self._count()
 
     def _choose_label(self, label: str) -> None:
