@@ -13,7 +13,8 @@ import torch
 from napari_neuropretrain.backbones.sfcn import build_sfcn
 from napari_neuropretrain.cli.main import main
 from napari_neuropretrain.config.options.backbones import SfcnOptions
-from napari_neuropretrain.config.weights_catalog import IMPORTERS, KNOWN_WEIGHTS
+from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
+from napari_neuropretrain.config.weights_importers import IMPORTERS
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from napari_neuropretrain.config.catalog import BACKBONES
-from napari_neuropretrain.config.weights_catalog import IMPORTERS, KNOWN_WEIGHTS
+from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS
+from napari_neuropretrain.config.weights_importers import IMPORTERS
 from napari_neuropretrain.weights.guessing import layout_of, outline_network
 from napari_neuropretrain.weights.search import best_fit
 from napari_neuropretrain.weights.target import target_of

@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from napari_neuropretrain.cli.console import Console
 from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.config.weights import WEIGHTS_COMMANDS
-from napari_neuropretrain.config.weights_catalog import (
-    IMPORTERS,
-    KNOWN_WEIGHTS,
-    KnownWeights,
-)
+from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS, KnownWeights
+from napari_neuropretrain.config.weights_importers import IMPORTERS
 from napari_neuropretrain.errors import ConfigError
 from napari_neuropretrain.progress import Outcome
 

@@ -1,4 +1,4 @@
-"""Public weights that can be named, and the importers that understand them."""
+"""Public weights that can be named."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.errors import ConfigError
 
 Hash = Annotated[
     str, Field(pattern=r"^(sha256:[0-9a-f]{8,64}|git:[0-9a-f]{40})?$", max_length=71)
 ]
-
-
-class ImporterOptions(Config):
-    """An importer has no options."""
 
 
 class KnownWeights(Config):
@@ -30,7 +25,7 @@ class KnownWeights(Config):
     backbone: str
     """Catalog name of the network it fits."""
     importer: str
-    """Name in `IMPORTERS`."""
+    """Name in `weights_importers.IMPORTERS`."""
     file: str
     """Name of the file."""
     url: str
@@ -65,73 +60,6 @@ class KnownWeights(Config):
         """Whether the authors publish a hash."""
         return bool(self.hash)
 
-
-_LAYOUTS = "napari_neuropretrain.weights.layouts:"
-
-IMPORTERS = Registry("importer")
-IMPORTERS.register(
-    "ours",
-    "Files that carry the names of our own backbones",
-    ImporterOptions,
-    _LAYOUTS + "OURS",
-    backbones=(),
-)
-IMPORTERS.register(
-    "torchvision_swin",
-    "Video Swin of torchvision (swin3d_t)",
-    ImporterOptions,
-    _LAYOUTS + "TORCHVISION_SWIN",
-    backbones=("swin_t",),
-)
-IMPORTERS.register(
-    "video_swin",
-    "Video Swin of its authors and of mmaction2",
-    ImporterOptions,
-    _LAYOUTS + "VIDEO_SWIN",
-    backbones=("swin_t",),
-)
-IMPORTERS.register(
-    "monai_densenet",
-    "Any 3D DenseNet of MONAI",
-    ImporterOptions,
-    _LAYOUTS + "MONAI_DENSENET",
-    backbones=("densenet121", "tiny_densenet"),
-)
-IMPORTERS.register(
-    "yaware_densenet",
-    "3D DenseNet of y-aware contrastive learning, with torchvision's names",
-    ImporterOptions,
-    _LAYOUTS + "PLAIN_DENSENET",
-    backbones=("densenet121", "tiny_densenet"),
-)
-IMPORTERS.register(
-    "sfcn",
-    "SFCN brain age network",
-    ImporterOptions,
-    _LAYOUTS + "SFCN",
-    backbones=("sfcn",),
-)
-IMPORTERS.register(
-    "resenc_l",
-    "Residual encoder of nnU-Net and nnssl",
-    ImporterOptions,
-    _LAYOUTS + "RESENC",
-    backbones=("resenc_l",),
-)
-IMPORTERS.register(
-    "monai_vit",
-    "Any 3D ViT of MONAI",
-    ImporterOptions,
-    _LAYOUTS + "MONAI_VIT",
-    backbones=("vit_b16", "vit_b16_6l", "vit_8m"),
-)
-IMPORTERS.register(
-    "brainiac",
-    "BrainIAC (MONAI's ViT-B, 12 layers)",
-    ImporterOptions,
-    _LAYOUTS + "MONAI_VIT",
-    backbones=("vit_b16",),
-)
 
 _KINETICS = (
     "RGB video clips of 32 frames at 224x224, 0 to 1, then minus (0.485, 0.456, "

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import BACKBONES
-from napari_neuropretrain.config.weights_catalog import IMPORTERS
+from napari_neuropretrain.config.weights_importers import IMPORTERS
 from napari_neuropretrain.weights.coverage import Coverage
 from napari_neuropretrain.weights.layouts import Layout
 from napari_neuropretrain.weights.search import best_fit

@@ -11,11 +11,8 @@ import yaml
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.config.catalog import BACKBONES
 from napari_neuropretrain.config.weights import ImportConfig
-from napari_neuropretrain.config.weights_catalog import (
-    IMPORTERS,
-    KNOWN_WEIGHTS,
-    KnownWeights,
-)
+from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS, KnownWeights
+from napari_neuropretrain.config.weights_importers import IMPORTERS
 from napari_neuropretrain.errors import CheckpointError, ConfigError
 from napari_neuropretrain.progress import Outcome, Progress, Report
 from napari_neuropretrain.weights.cache import pulled_file
