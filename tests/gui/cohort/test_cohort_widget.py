@@ -134,7 +134,7 @@ def test_editing_excluding_undoing_and_saving_by_keys(qtbot, panel, messy_cohort
     assert cell(panel, 1, "age") == "61"
     qtbot.waitUntil(lambda: "impossible age" not in kinds(panel))
     click_cell(qtbot, panel, 3, "participant")
-    panel.exclude()
+    qtbot.mouseClick(panel.panel.buttons.exclude, LEFT)
     assert cell(panel, 3, "excluded") == "yes"
     type_into_cell(qtbot, panel, 0, "sex", "M")
     qtbot.mouseClick(panel.panel.buttons.undo, LEFT)
@@ -152,7 +152,7 @@ def test_hidden_rows_can_be_excluded_for_every_job(qtbot, panel, six_participant
     qtbot.keyClicks(panel.panel.filter, "age > 50 and sex = F")
     assert panel.panel.counted.text().startswith("2 of 6 lines shown")
     qtbot.mouseClick(panel.panel.buttons.exclude_hidden, LEFT)
-    panel.save()
+    panel.editing.save()
     assert [s.key for s in read_cohort(six_participants).scans] == ["sub-04", "sub-06"]
     panel.panel.filter.setText("agee > 50")
     assert "There is no column 'agee'" in panel.panel.problem.text()
@@ -254,7 +254,7 @@ def test_a_cohort_goes_on_to_the_forms(qtbot, window, six_participants, write_ta
     widget.model.setData(widget.model.index(0, 1), "33")
     qtbot.mouseClick(widget.panel.buttons.finetune, LEFT)
     assert "Save the changes first" in widget.panel.problem.text()
-    widget.save()
+    widget.editing.save()
     rows = [{"participant_id": "sub-01", "session_id": "n/a", "split": "test"}]
     splits = write_table(six_participants.parent / "splits.tsv", rows)
     widget.show_division(splits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +20,7 @@ from napari_neuropretrain.data.scan_headers import Header
 from napari_neuropretrain.errors import CohortError, ConfigError
 from napari_neuropretrain.gui.cohort.cohort_panel import CohortPanel
 from napari_neuropretrain.gui.cohort.counting import say_counts
+from napari_neuropretrain.gui.cohort.editing import Editing
 from napari_neuropretrain.gui.cohort.loading import CohortLoader
 from napari_neuropretrain.gui.cohort.picking import likely_label, picked
 from napari_neuropretrain.gui.cohort.pictures import Pictures
@@ -55,7 +56,6 @@ class CohortWidget(QWidget):
         tab_with_others(self)
         self._viewer, self.title = napari_viewer, "Cohort"
         self.loader = CohortLoader(self)
-        self.cohort: CohortEdits | None = None
         self.division: Division | None = None
         self.headers: dict[int, Header] = {}
         self.brains: tuple[tuple[int, int], ...] = ()
@@ -63,6 +63,7 @@ class CohortWidget(QWidget):
         self.pictures = Pictures(self)
         self.model = CohortModel(self.pictures)
         self.panel = CohortPanel(self.model)
+        self.editing = Editing(self.panel, self)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_PAUSE_MS)
@@ -72,6 +73,11 @@ class CohortWidget(QWidget):
         column.addWidget(self.panel)
         self._connect()
         self.panel.say("Open a BIDS folder, a folder of images, or a table.", False)
+
+    @property
+    def cohort(self) -> CohortEdits | None:
+        """The table that is shown, with what was changed in it."""
+        return self.editing.cohort
 
     def open(self, path: Path) -> None:
         """Read a cohort in the background and show it."""
@@ -116,43 +122,6 @@ class CohortWidget(QWidget):
             return
         self.loader.read_scan(path)
 
-    def exclude(self) -> None:
-        """Leave the selected members out, or take all of them in again."""
-        chosen = self.panel.selected()
-        if self.cohort is None or not chosen:
-            self.panel.say("Select the rows to exclude or include.", False)
-            return
-        wanted = not all(self.cohort.excluded(number) for number in chosen)
-        self._change(chosen, wanted)
-
-    def exclude_hidden(self) -> None:
-        """Leave out everyone whom the filter hides."""
-        if self.cohort is not None:
-            shown = set(self.model.shown)
-            self._change(
-                [m.number for m in self.cohort.members if m.number not in shown]
-            )
-
-    def undo(self) -> None:
-        """Take the last change back."""
-        number = self.cohort.undo() if self.cohort is not None else None
-        if number is not None:
-            self._changed(number)
-            self.panel.select((number,))
-
-    def save(self) -> None:
-        """Write the table; say where the old one is kept, or why it cannot be."""
-        if self.cohort is None:
-            return
-        try:
-            backup = self.cohort.save()
-        except CohortError as error:
-            self.panel.say(str(error))
-            return
-        kept = f" The old one is '{backup.name}'." if backup else ""
-        self.panel.say(f"Saved '{self.cohort.overview.table}'.{kept}", False)
-        self._count()
-
     def compare_brains(self) -> None:
         """Look for one person under two names, in the background."""
         if self.cohort is None:
@@ -177,17 +146,17 @@ class CohortWidget(QWidget):
         self.next.fine_tune(self.cohort, self.panel.label.currentText(), division)
 
     def _connect(self) -> None:
-        panel = self.panel
+        panel, editing = self.panel, self.editing
         for button, slot in (
             (panel.buttons.folder, partial(self._ask, "folder")),
             (panel.buttons.table, partial(self._ask, "file")),
             (panel.buttons.reload, self._reload),
             (panel.buttons.split, partial(self._ask_division, "file")),
             (panel.buttons.run_split, partial(self._ask_division, "folder")),
-            (panel.buttons.exclude, self.exclude),
-            (panel.buttons.exclude_hidden, self.exclude_hidden),
-            (panel.buttons.undo, self.undo),
-            (panel.buttons.save, self.save),
+            (panel.buttons.exclude, editing.exclude),
+            (panel.buttons.exclude_hidden, editing.exclude_hidden),
+            (panel.buttons.undo, editing.undo),
+            (panel.buttons.save, editing.save),
             (panel.buttons.brains, self.compare_brains),
             (panel.buttons.new_split, self.make_split),
             (panel.buttons.finetune, self.fine_tune),
@@ -205,12 +174,14 @@ class CohortWidget(QWidget):
         panel.filter.textChanged.connect(self._filter)
         panel.label.currentTextChanged.connect(self._choose_label)
         panel.by.currentTextChanged.connect(self._count)
-        self.model.edited.connect(self._changed)
+        self.model.edited.connect(editing.redraw)
+        editing.changed.connect(self._count)
+        editing.changed.connect(self._rest.start)
         self.model.refused.connect(panel.say)
         panel.add_shortcut("Ctrl+Shift+F", panel.filter.setFocus)
-        panel.add_shortcut("Ctrl+Shift+X", self.exclude)
-        panel.add_shortcut("Ctrl+Z", self.undo)
-        panel.add_shortcut("Ctrl+Shift+S", self.save)
+        panel.add_shortcut("Ctrl+Shift+X", editing.exclude)
+        panel.add_shortcut("Ctrl+Z", editing.undo)
+        panel.add_shortcut("Ctrl+Shift+S", editing.save)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Let go of what is still being read."""
@@ -220,12 +191,12 @@ class CohortWidget(QWidget):
 
     def _show(self, overview: Overview) -> None:
         """Show a cohort that was read, and go on with its headers."""
-        self.cohort = CohortEdits(overview)
+        self.editing.cohort = cohort = CohortEdits(overview)
         self.headers, self.brains, self.division = {}, (), None
         self.pictures.forget()
         self.model.set_parts({})
-        self.model.set_cohort(self.cohort, label := likely_label(self.cohort))
-        self.panel.offer_labels(self.cohort.columns, label)
+        self.model.set_cohort(cohort, label := likely_label(cohort))
+        self.panel.offer_labels(cohort.columns, label)
         self.panel.filter.clear()
         self.panel.size_columns()
         self.panel.offer(True)
@@ -249,21 +220,6 @@ class CohortWidget(QWidget):
 
     def _take_layers(self, layers: list[LayerData]) -> None:
         view.add_layers(self._viewer, layers)
-
-    def _change(self, numbers: Iterable[int], excluded: bool = True) -> None:
-        if self.cohort is not None:
-            numbers = list(numbers)
-            self.cohort.exclude(numbers, excluded)
-            self.model.refresh(range(len(self.cohort.members)))
-            self._rest.start()
-            self._count()
-
-    def _changed(self, number: int) -> None:
-        """Draw anew who shares a line, and look for what is wrong a little later."""
-        if self.cohort is not None:
-            self.model.refresh(self.cohort.sharing(number))
-            self._rest.start()
-            self._count()
 
     def _filter(self, text: str = "") -> None:
         """List whom the filter picks; say what is wrong with it."""
