@@ -91,6 +91,18 @@ def test_undo_goes_back_one_by_one(six_participants):
     assert cohort.text() == text
 
 
+def test_undo_takes_back_a_column_that_a_change_had_added(six_participants):
+    cohort = CohortEdits(read_overview(six_participants))
+    text = cohort.text()
+    cohort.exclude([1, 2])
+    cohort.undo()
+    excluded = [line.split("\t")[-1] for line in cohort.text().splitlines()]
+    assert excluded == ["exclude", "n/a", "yes", "n/a", "n/a", "n/a", "n/a"]
+    cohort.undo()
+    assert cohort.text() == text
+    assert "exclude" not in cohort.columns
+
+
 def test_empty_cells_that_nobody_touched_stay_empty(tmp_path, write_scan):
     write_scan(tmp_path / "a.nii.gz", 0)
     table = tmp_path / "people.csv"

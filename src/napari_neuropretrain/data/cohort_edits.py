@@ -44,7 +44,7 @@ class CohortEdits:
         self._lines: list[Row] = [dict(line) for line in overview.lines]
         self._line_of = {one.number: one.line for one in overview.members}
         self._text_read = overview.text
-        self._done: list[tuple[int, str, str]] = []
+        self._done: list[tuple[int, str, str | None]] = []
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -102,8 +102,9 @@ class CohortEdits:
         before = self.value(number, column)
         if before == words or not (_known(before) or _known(words)):
             return False
+        cell = self._line(number).get(self._names.get(column.lower(), ""))
         self._write(number, column, words if _known(words) else NOT_KNOWN)
-        self._done.append((number, column, before))
+        self._done.append((number, column, cell))
         return True
 
     def exclude(self, numbers: Iterable[int], excluded: bool = True) -> int:
@@ -118,7 +119,10 @@ class CohortEdits:
         if not self._done:
             return None
         number, column, before = self._done.pop()
-        self._write(number, column, before)
+        if before is None:
+            self._drop_cell(number, self._names[column.lower()])
+        else:
+            self._write(number, column, before)
         return number
 
     def sharing(self, number: int) -> list[int]:
@@ -197,6 +201,13 @@ class CohortEdits:
             self._columns.append(column)
             self._names[column.lower()] = column
         return self._names[column.lower()]
+
+    def _drop_cell(self, number: int, name: str) -> None:
+        """Forget a cell, and its column if that has no others."""
+        self._line(number).pop(name)
+        if not any(name in line for line in self._lines):
+            self._columns.remove(name)
+            del self._names[name.lower()]
 
     def _add_line(self, number: int) -> None:
         """Give a scan without a line one, that names its participant and session."""
