@@ -51,3 +51,36 @@ class MissingDependencyError(NeuropretrainError, ImportError):
 
 class Cancelled(Exception):
     """The person asked the job to stop; raised by the report function."""
+
+
+_MEMORY_SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "unable to allocate",
+    "out_of_memory",
+    # oneDNN keeps the reason to itself; short of memory is nearly always it.
+    "could not create a primitive",
+    "could not execute a primitive",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of CPU or GPU is too small.
+
+    Only some allocators raise a class of their own; others say it in words.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    True
+    >>> is_out_of_memory(KeyError("x"))
+    False
+    """
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | OSError)
+        and any(sign in text for sign in _MEMORY_SIGNS)
+    )

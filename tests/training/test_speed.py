@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from napari_neuropretrain.backbones.densenet import DenseNetBackbone, build_densenet
 from napari_neuropretrain.config.options.backbones import DenseNetOptions
 from napari_neuropretrain.config.trainings import FinetuneConfig
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.errors import ConfigError, is_out_of_memory
 from napari_neuropretrain.progress import Progress, silent
 from napari_neuropretrain.training.finetune import finetune
-from napari_neuropretrain.training.memory import Pace, is_out_of_memory
+from napari_neuropretrain.training.memory import Pace
 from napari_neuropretrain.training.module import loss_shares
 from napari_neuropretrain.training.speed import (
     checkpoint_stages,
@@ -86,6 +86,7 @@ def test_a_batch_that_cannot_be_halved_fails(
     [
         (RuntimeError("[enforce fail at alloc_cpu] ... can't allocate memory"), True),
         (RuntimeError("DefaultCPUAllocator: not enough memory"), True),
+        (RuntimeError("could not create a primitive"), True),
         (MemoryError(), True),
         (RuntimeError("shapes do not match"), False),
         (ValueError("out of memory"), False),

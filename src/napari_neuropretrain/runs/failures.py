@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
+from napari_neuropretrain.errors import is_out_of_memory
+
 Cause: TypeAlias = Literal["", "memory", "disk", "bug", "killed", "crash"]
 """What lies behind a failure; empty where the sentence says it all."""
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_STOPPED = 0, 1, 2, 3
-MEMORY_SIGNS = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "unable to allocate",
-    "out_of_memory",
-)
-"""What the allocators of CPU and GPU say; only some raise a class of their own."""
 KILLED = (-9, 137)
 _SHORT = 0.1
 """Share of a machine's memory under which it is short."""
@@ -36,8 +28,7 @@ def cause_of(error: BaseException) -> Cause:
     """
     below: BaseException | None = error
     while below is not None:
-        text = str(below).lower()
-        if isinstance(below, MemoryError) or any(one in text for one in MEMORY_SIGNS):
+        if is_out_of_memory(below):
             return "memory"
         below = below.__cause__ or below.__context__
     if isinstance(error, OSError) and error.errno == 28:
@@ -46,15 +37,26 @@ def cause_of(error: BaseException) -> Cause:
 
 
 def explain_failure(error: BaseException) -> str:
-    """Turn an unforeseen exception into a sentence with advice."""
+    """Turn an unforeseen exception into a sentence with advice.
+
+    Examples
+    --------
+    >>> explain_failure(RuntimeError("CUDA out of memory."))
+    'Out of memory: CUDA out of memory. Lower batch_size (or workers), take a smaller \
+backbone, or run with --device cpu.'
+    >>> explain_failure(OSError(12, "Cannot allocate memory"))
+    'Out of memory: [Errno 12] Cannot allocate memory. Lower batch_size (or workers), \
+or take a smaller backbone.'
+    """
     text = str(error).strip() or type(error).__name__
     cause = cause_of(error)
     if cause == "memory":
-        first = text.splitlines()[0]
-        return (
-            f"Out of memory: {first}. Lower batch_size (or workers), "
-            "take a smaller backbone, or run with --device cpu."
-        )
+        first = text.splitlines()[0].rstrip(".")
+        on_gpu = any(sign in text for sign in ("CUDA", "HIP", "MPS"))
+        advice = ", take a smaller backbone, or run with --device cpu"
+        if not on_gpu:
+            advice = ", or take a smaller backbone"
+        return f"Out of memory: {first}. Lower batch_size (or workers){advice}."
     if cause == "disk" and isinstance(error, OSError):
         return f"The disk is full: '{error.filename}'. Free some space and run again."
     return (

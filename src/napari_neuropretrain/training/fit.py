@@ -8,7 +8,7 @@ from typing import cast
 import lightning.pytorch as lightning
 import safetensors.torch
 
-from napari_neuropretrain.errors import Cancelled, NeuropretrainError
+from napari_neuropretrain.errors import Cancelled, NeuropretrainError, is_out_of_memory
 from napari_neuropretrain.progress import KEEP_BEST, Progress
 from napari_neuropretrain.training.average import AverageWeights
 from napari_neuropretrain.training.batches import EpochBatches, EpochOrder
@@ -35,12 +35,7 @@ from napari_neuropretrain.training.interruption import (
     HeldReport,
     KeepWithin,
 )
-from napari_neuropretrain.training.memory import (
-    Pace,
-    free_memory,
-    is_out_of_memory,
-    smallest_batch,
-)
+from napari_neuropretrain.training.memory import Pace, free_memory, smallest_batch
 from napari_neuropretrain.training.module import LearningModule
 from napari_neuropretrain.training.quiet import quiet, settings_kept
 from napari_neuropretrain.training.resume import State, load_state, note_pace

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-# What the allocators of CPU and GPU say; only some raise a class of their own.
-_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -43,14 +40,6 @@ def smallest_batch(network: nn.Module) -> int:
     kinds = nn.modules.batchnorm._BatchNorm
     least = int(getattr(network, "smallest_batch", 1))  # of a pre-training method
     return 2 if any(isinstance(one, kinds) for one in network.modules()) else least
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory of CPU or GPU is too small."""
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)
 
 
 def free_memory(network: nn.Module) -> None:

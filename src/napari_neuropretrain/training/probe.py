@@ -18,9 +18,10 @@ from napari_neuropretrain.config.estimate import (
     EstimateConfig,
     PretrainEstimateConfig,
 )
+from napari_neuropretrain.errors import is_out_of_memory
 from napari_neuropretrain.training.callbacks import STATISTICS_VOLUMES
 from napari_neuropretrain.training.cost import forget_peak, peak_bytes
-from napari_neuropretrain.training.memory import free_memory, is_out_of_memory
+from napari_neuropretrain.training.memory import free_memory
 from napari_neuropretrain.training.pretrain_module import PretrainModule
 from napari_neuropretrain.training.speed import Precision
 from napari_neuropretrain.training.task_module import TaskModule
