@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import pytest
 
-from napari_neuropretrain.data import cohort as cohort_module
-from napari_neuropretrain.data import labels, splits, tables, template, volumes
 from napari_neuropretrain.data.cohort import Cohort, Scan
 from napari_neuropretrain.data.labels import (
     binary_labels,
@@ -90,10 +87,3 @@ def test_no_table_at_all():
     cohort = Cohort((Scan("sub-1", None, Path("1.nii")),), Path("folder"))
     with pytest.raises(CohortError, match="There is no table; add one"):
         numeric_labels(cohort, "age")
-
-
-@pytest.mark.parametrize(
-    "module", [cohort_module, labels, splits, tables, template, volumes]
-)
-def test_examples_in_the_docstrings(module):
-    assert doctest.testmod(module).failed == 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 from itertools import permutations, product
 
 import numpy as np
 import pytest
 
-from napari_neuropretrain.data import orientation
 from napari_neuropretrain.data.orientation import (
     from_canonical,
     from_channels_first,
@@ -147,7 +145,3 @@ def test_channels_first_keeps_values_and_is_contiguous():
     assert tensor.shape == (1, 5, 3, 4)
     assert tensor.flags.c_contiguous
     np.testing.assert_array_equal(from_channels_first(tensor), data)
-
-
-def test_examples_in_the_docstrings():
-    assert doctest.testmod(orientation).failed == 0

@@ -16,6 +16,7 @@ def sum_input_channels(weight: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> sum_input_channels(torch.ones(2, 3, 1, 1, 1)).flatten()
     tensor([3., 3.])
     """

@@ -103,9 +103,9 @@ def clusters_table(clusters: Sequence[Cluster]) -> str:
 
     Examples
     --------
-    >>> print(clusters_table([Cluster(-0.5, 1.0, 2.0, 3.0, 8.0)]), end="")
-    peak	x_mm	y_mm	z_mm	size_mm3	sign	region
-    -0.5	1.0	2.0	3.0	8.0	negative	n/a
+    >>> table = clusters_table([Cluster(-0.5, 1.0, 2.0, 3.0, 8.0)])
+    >>> table.splitlines()[1].split()
+    ['-0.5', '1.0', '2.0', '3.0', '8.0', 'negative', 'n/a']
     """
     text = io.StringIO()
     table = csv.writer(text, delimiter="\t", lineterminator="\n")
