@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -8,9 +9,16 @@ import psutil
 import pytest
 
 from napari_neuropretrain import runs
-from napari_neuropretrain.config.jobs import PredictConfig
+from napari_neuropretrain.config.jobs import JOBS, PredictConfig
 from napari_neuropretrain.errors import ConfigError
-from napari_neuropretrain.runs.process import NICENESS, attach, is_running, start
+from napari_neuropretrain.runs.folder import read_events
+from napari_neuropretrain.runs.process import (
+    NICENESS,
+    attach,
+    check_free,
+    is_running,
+    start,
+)
 
 
 @pytest.fixture
@@ -118,3 +126,30 @@ def test_a_job_lets_the_viewer_go_first(config, fake_job):
         assert group.read_text().split()[-1] == str(NICENESS)
     run.cancel()
     drain(run)
+
+
+def test_a_folder_in_use_is_refused_to_others(config, fake_job):
+    run = start("predict", config, fake_job("count"))
+    wait_for(lambda: is_running(config.output))
+    number = read_events(config.output)[0][0]["values"]["pid"]
+    for begin in (start, lambda job, its: runs.execute(JOBS, job, its)):
+        with pytest.raises(ConfigError, match=rf"going on in .*process {number}\)"):
+            begin("predict", config)
+    run.kill()
+    drain(run)
+    assert not is_running(config.output)
+    states = [e["state"] for e in drain(start("predict", config, fake_job("finish")))]
+    assert states[-1] == "finished"
+
+
+def test_a_run_of_another_machine_holds_its_folder_while_it_is_heard(config):
+    config.output.mkdir()
+    event = {"state": "started", "values": {"pid": 7, "host": "elsewhere"}}
+    for heard, free in ((time.time(), False), (time.time() - 3600, True)):
+        line = json.dumps(event | {"time": heard}) + "\n"
+        (config.output / "events.jsonl").write_text(line)
+        assert is_running(config.output) is not free
+        if not free:
+            with pytest.raises(ConfigError, match="process 7 of elsewhere"):
+                check_free(config.output)
+    check_free(config.output)

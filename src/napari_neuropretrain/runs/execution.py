@@ -33,6 +33,7 @@ from napari_neuropretrain.runs.folder import (
     clear_requests,
     output_of,
 )
+from napari_neuropretrain.runs.process import check_free
 from napari_neuropretrain.runs.recorder import LOOK_S, Recorder, heartbeat, log_to
 
 logger = logging.getLogger("napari_neuropretrain")
@@ -74,6 +75,7 @@ def execute(
     if ranks.rank:
         return _follow(entry.load, config, ranks)
     folder = output_of(config)
+    check_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         clear_requests(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -62,10 +63,11 @@ def start(
     Raises
     ------
     ConfigError
-        If a path does not exist, or the run folder cannot be written.
+        If a path does not exist, or the run folder cannot be written, or is in use.
     """
     check_inputs(config)
     folder = output_of(config)
+    check_free(folder)
     module = [sys.executable, "-m", "napari_neuropretrain", job]
     module += [*(["--queue"] if queued else []), "--config"]
     try:
@@ -110,11 +112,27 @@ def attach(folder: Path) -> ChildRun:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a job runs in `folder` at the moment."""
-    try:
-        return attach(folder).alive()
-    except (ConfigError, OSError):
-        return False
+    """Whether a job runs in `folder` at the moment, here or on another machine."""
+    return _running(folder) is not None
+
+
+def check_free(folder: Path) -> None:
+    """Check that no other process runs a job in `folder`; two would mix their files.
+
+    Raises
+    ------
+    ConfigError
+        If one does, with its number and machine.
+    """
+    values = (_running(folder) or {}).get("values", {})
+    if values and values.get("pid") != os.getpid():
+        host = values.get("host", platform.node())
+        where = "" if host == platform.node() else f" of {host}"
+        raise ConfigError(
+            f"output: a run is going on in '{folder}' (process {values.get('pid')}"
+            f"{where}). Wait for it, cancel it with 'neuropretrain runs cancel "
+            f"{folder}', or give another folder."
+        )
 
 
 def started_alive(started: Event, last_time: float) -> bool:
@@ -133,6 +151,20 @@ def started_alive(started: Event, last_time: float) -> bool:
     if "created" in values:
         return process_alive(int(values["pid"]), float(values["created"]))
     return _find_process(started) is not None
+
+
+def _running(folder: Path) -> Event | None:
+    """Return the ``started`` event of the job that runs in `folder`, or None."""
+    try:
+        events, _ = read_events(folder)
+    except OSError:
+        return None
+    starts = [i for i, event in enumerate(events) if event["state"] == "started"]
+    latest = events[starts[-1] :] if starts else []
+    if not latest or any(event["state"] in FINAL_STATES for event in latest):
+        return None
+    alive = started_alive(latest[0], float(latest[-1]["time"]))
+    return latest[0] if alive else None
 
 
 def _find_process(started: Event) -> psutil.Process | None:
