@@ -217,7 +217,9 @@ def test_other_groups_and_wrong_names(finished) -> None:
     names = {path.name.split("_")[0] for path in config.output.glob("group-*mean_map*")}
     assert {"group-all", "group-5059", "group-6069"} <= names
     assert outcome.failures == ()
-    with pytest.raises(ConfigError, match=r"no participant has a value of 'sex'"):
+    with pytest.raises(
+        ConfigError, match=r"no participant of the input has a value of 'sex'"
+    ):
         explain(config.replace(group_by="sex"), silent)
     with pytest.raises(ConfigError, match=r"has no sub-9"):
         explain(config.replace(scans=("sub-9",)), silent)

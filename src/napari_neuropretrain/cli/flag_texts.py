@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +53,47 @@ def note_of(field: FieldInfo, name: str) -> str:
     """Return a note that `config.fields` left at a setting, or an empty text."""
     extra = field.json_schema_extra
     return str(extra.get(name, "")) if isinstance(extra, dict) else ""
+
+
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+
+
+def say_wrong_value(message: str) -> str:
+    r"""Turn the parser's words about a value of the wrong type into ours.
+
+    Examples
+    --------
+    >>> say_wrong_value(
+    ...     'Parser key "batch_size":\n  Expected a <class \'int\'>. Got value: many'
+    ... )
+    "--batch-size: must be a whole number (given: 'many')."
+    >>> say_wrong_value("something else")
+    ''
+    """
+    pattern = r'Parser key "([\w.]+)":\s+Expected an? (.+)\. Got value: (.*)'
+    if not (found := re.fullmatch(pattern, message.strip(), re.DOTALL)):
+        return ""
+    name, kind, value = found.groups()
+    if choices := re.fullmatch(r"typing\.Literal\[(.*)\]", kind):
+        kind = "one of " + choices[1].replace("'", "")
+    elif plain := re.fullmatch(r"<class '(\w+)'>", kind):
+        kind = _KINDS.get(plain[1], plain[1])
+    return f"{flag_of(name)}: must be {kind} (given: '{value}')."
+
+
+def say_unknown_flag(message: str, flags: Sequence[str]) -> str:
+    """Turn the parser's words about an unknown flag into ours, with the nearest one.
+
+    Examples
+    --------
+    >>> say_unknown_flag("unrecognized arguments: --epoch 3", ["--epochs", "--ema"])
+    "There is no '--epoch'. Did you mean '--epochs'?"
+    """
+    start = "unrecognized arguments: "
+    if not message.startswith(start):
+        return ""
+    given = message.removeprefix(start).split()
+    wrong = next((one for one in given if one.startswith("-")), given[0])
+    near = difflib.get_close_matches(wrong.partition("=")[0], flags, n=1, cutoff=0.7)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"There is no '{wrong}'.{hint}"

@@ -10,7 +10,14 @@ from typing import Any, NoReturn, get_origin
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from pydantic.fields import FieldInfo
 
-from napari_neuropretrain.cli.flag_texts import default_of, flag_of, help_of, note_of
+from napari_neuropretrain.cli.flag_texts import (
+    default_of,
+    flag_of,
+    help_of,
+    note_of,
+    say_unknown_flag,
+    say_wrong_value,
+)
 from napari_neuropretrain.config.base import Config
 from napari_neuropretrain.errors import ConfigError
 
@@ -30,8 +37,10 @@ class FlagParser(ArgumentParser):  # type: ignore[misc, unused-ignore]
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Turn a parser's complaint into a sentence."""
-        text = re.sub(
-            r'Parser key "([\w.]+)"', lambda found: flag_of(found.group(1)), message
+        flags = [flag for one in self._actions for flag in one.option_strings]
+        text = say_wrong_value(message) or say_unknown_flag(message, flags)
+        text = text or re.sub(
+            r'Parser key "([\w.]+)"', lambda found: flag_of(found[1]), message
         )
         raise ConfigError(f"{text}\nSee: {self.prog} --help")
 
@@ -59,8 +68,7 @@ def flag_parser(job: str, config: type[Config]) -> FlagParser:
             *([flag_of(short)] if (short := note_of(field, "short")) else []),
             type=_kind(field),
             default=None if required else default_of(field),
-            help=help_of(field).replace("%", "%%")
-            + (" (required)" if required else ""),
+            help=_help(field, required),
             **alone,  # type: ignore[arg-type]
         )
     return parser

@@ -126,9 +126,9 @@ def groups_of(scans: Sequence[Scan], by: str, card: ModelCard) -> dict[str, str]
     found = dict(zip(texts, names.tolist(), strict=True))
     if all(name == UNKNOWN for name in found.values()):
         columns = sorted({name for one in scans for name in one.row})
+        table = f"its table has {', '.join(columns)}" if columns else "it has no table"
         raise ConfigError(
-            f"group_by: no participant has a value of '{column}'. The cohort's table "
-            f"has the columns {', '.join(columns) or 'none'}."
+            f"group_by: no participant of the input has a value of '{column}'; {table}."
         )
     return found
 
