@@ -4,6 +4,11 @@ Each one derives from the built-in error a caller would expect, says what was
 given, what is allowed, and what to do next.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class NeuropretrainError(Exception):
     """Anything this package can explain in a sentence; never a bug."""
@@ -84,3 +89,34 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, RuntimeError | OSError)
         and any(sign in text for sign in _MEMORY_SIGNS)
     )
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Return the error of a name that is none of those known, with the nearest one.
+
+    Examples
+    --------
+    >>> print(unknown_name("task", "adx", ["ad", "pd"]))
+    Unknown task 'adx'. Did you mean 'ad'? Known: ad, pd.
+    """
+    names = list(known)
+    hint = did_you_mean(name, names)
+    return ConfigError(
+        f"Unknown {kind} '{name}'.{hint} Known: {', '.join(names) or 'none yet'}."
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return a question with the nearest name, or an empty text.
+
+    Parameters
+    ----------
+    name
+        What was typed.
+    known
+        What may be typed.
+    alike
+        From 0 to 1: how alike both must be at least.
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=alike)
+    return f" Did you mean '{near[0]}'?" if near else ""

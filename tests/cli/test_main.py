@@ -51,7 +51,7 @@ def test_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["prepocess"], "Unknown command 'prepocess'"),
+        (["prepocess"], "Unknown command 'prepocess'. Did you mean 'preprocess'?"),
         (["preprocess"], "--input: required"),
         (["preprocess", "--shap", "80"], "--shap"),
         (

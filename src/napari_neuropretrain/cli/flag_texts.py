@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from napari_neuropretrain.config.catalog import CATALOGS
 from napari_neuropretrain.config.contract import name_shape
+from napari_neuropretrain.errors import did_you_mean
 
 
 def flag_of(name: str) -> str:
@@ -94,6 +94,4 @@ def say_unknown_flag(message: str, flags: Sequence[str]) -> str:
         return ""
     given = message.removeprefix(start).split()
     wrong = next((one for one in given if one.startswith("-")), given[0])
-    near = difflib.get_close_matches(wrong.partition("=")[0], flags, n=1, cutoff=0.7)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"There is no '{wrong}'.{hint}"
+    return f"There is no '{wrong}'.{did_you_mean(wrong.partition('=')[0], flags, 0.7)}"

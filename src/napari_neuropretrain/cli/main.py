@@ -19,7 +19,12 @@ from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.cli.runs import run_runs
 from napari_neuropretrain.cli.weights import run_inspect, run_weights
 from napari_neuropretrain.config.jobs import JOBS
-from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
+from napari_neuropretrain.errors import (
+    Cancelled,
+    ConfigError,
+    NeuropretrainError,
+    unknown_name,
+)
 from napari_neuropretrain.process_settings import settle_process
 from napari_neuropretrain.progress import silent
 from napari_neuropretrain.runs import (
@@ -84,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_job(job: str, arguments: Sequence[str]) -> int:
     if job not in JOBS:
-        known = ", ".join([entry.name for entry in JOBS] + list(_OTHERS))
-        raise ConfigError(f"Unknown command '{job}'. Known: {known}.")
+        raise unknown_name("command", job, [entry.name for entry in JOBS] + [*_OTHERS])
     words = [word for word in arguments if word != QUEUE]
     queue = DeviceQueue() if len(words) < len(arguments) else None
     config = parse_flags(job, JOBS[job].options, words)

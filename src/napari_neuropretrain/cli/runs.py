@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.errors import ConfigError, unknown_name
 from napari_neuropretrain.runs.account import words_for_seconds
 from napari_neuropretrain.runs.command import command_line
 from napari_neuropretrain.runs.control import (
@@ -45,8 +45,7 @@ def run_runs(arguments: Sequence[str]) -> int:
         return 0 if given else 2
     command, rest = given[0], given[1:]
     if command not in _TITLES:
-        known = ", ".join(_TITLES)
-        raise ConfigError(f"Unknown command 'runs {command}'. Known: {known}.")
+        raise unknown_name("command of runs", command, _TITLES)
     parser = _parser(command)
     try:
         options = parser.parse_args(rest)

@@ -11,7 +11,7 @@ from napari_neuropretrain.cli.flags import parse_flags
 from napari_neuropretrain.config.weights import WEIGHTS_COMMANDS
 from napari_neuropretrain.config.weights_catalog import KNOWN_WEIGHTS, KnownWeights
 from napari_neuropretrain.config.weights_importers import IMPORTERS
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.errors import unknown_name
 from napari_neuropretrain.progress import Outcome
 
 LIST = "list"
@@ -27,8 +27,8 @@ def run_weights(arguments: Sequence[str]) -> int:
     if command == LIST:
         return _run_list(rest)
     if command not in WEIGHTS_COMMANDS:
-        known = ", ".join([LIST, *(entry.name for entry in WEIGHTS_COMMANDS)])
-        raise ConfigError(f"Unknown command 'weights {command}'. Known: {known}.")
+        known = [LIST, *(entry.name for entry in WEIGHTS_COMMANDS)]
+        raise unknown_name("command of weights", command, known)
     return _run(f"weights {command}", command, rest)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.errors import ConfigError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,7 @@ class Registry:
         try:
             return self._entries[name]
         except KeyError:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            known = ", ".join(self._entries) or "none yet"
-            raise ConfigError(
-                f"Unknown {self.kind} '{name}'.{hint} Known: {known}."
-            ) from None
+            raise unknown_name(self.kind, name, self._entries) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated
 
 from pydantic import Field
 
 from napari_neuropretrain.config.base import Config
-from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.errors import unknown_name
 
 Hash = Annotated[
     str, Field(pattern=r"^(sha256:[0-9a-f]{8,64}|git:[0-9a-f]{40})?$", max_length=71)
@@ -224,7 +223,4 @@ def known_weights(name: str) -> KnownWeights:
     """
     if name in KNOWN_WEIGHTS:
         return KNOWN_WEIGHTS[name]
-    near = difflib.get_close_matches(name, KNOWN_WEIGHTS, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    known = ", ".join(KNOWN_WEIGHTS)
-    raise ConfigError(f"Unknown weights '{name}'.{hint} Known: {known}.")
+    raise unknown_name("weights", name, KNOWN_WEIGHTS)
