@@ -82,7 +82,7 @@ def test_import_and_inspect_from_the_command_line(
     ("arguments", "code", "message"),
     [
         (["weights"], 2, ""),
-        (["weights", "pul"], 2, "Unknown command of weights 'pul'. Did you mean 'pull'?"),
+        (["weights", "pul"], 2, "of weights 'pul'. Did you mean 'pull'? Known: list"),
         (["weights", "pull"], 2, "--name: required"),
         (["weights", "pull", "brainiac"], 2, "add --accept-licence"),
         (["weights", "pull", "video_swin_t"], 2, "add --unverified"),
