@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from napari_neuropretrain import runs
 from napari_neuropretrain.config.jobs import JOBS, PredictConfig
 from napari_neuropretrain.errors import ConfigError
+from napari_neuropretrain.runs import process
 from napari_neuropretrain.runs.folder import read_events
 from napari_neuropretrain.runs.process import (
     NICENESS,
@@ -153,3 +156,26 @@ def test_a_run_of_another_machine_holds_its_folder_while_it_is_heard(config):
             with pytest.raises(ConfigError, match="process 7 of elsewhere"):
                 check_free(config.output)
     check_free(config.output)
+
+
+def test_a_run_of_another_machine_is_given_time_to_be_heard(config, monkeypatch):
+    monkeypatch.setattr(process, "SILENCE_S", 2.0)
+    config.output.mkdir()
+    file = config.output / "events.jsonl"
+    values = {"pid": os.getpid(), "host": "elsewhere"}  # as in two containers
+
+    def say(state):
+        with file.open("a") as stream:
+            event = {"state": state, "time": time.time(), "values": values}
+            stream.write(json.dumps(event) + "\n")
+
+    say("started")
+    with pytest.raises(ConfigError, match="of elsewhere"):
+        check_free(config.output)
+    check_free(config.output, patient=True)  # it has died
+    say("started")
+    heartbeat = threading.Timer(0.5, say, ("heartbeat",))
+    heartbeat.start()
+    with pytest.raises(ConfigError, match="of elsewhere"):
+        check_free(config.output, patient=True)
+    heartbeat.join()

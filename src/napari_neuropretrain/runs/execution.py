@@ -75,7 +75,7 @@ def execute(
     if ranks.rank:
         return _follow(entry.load, config, ranks)
     folder = output_of(config)
-    check_free(folder)
+    check_free(folder, patient=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         clear_requests(folder)

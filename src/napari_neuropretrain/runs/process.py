@@ -32,6 +32,7 @@ from napari_neuropretrain.runs.folder import (
 
 SILENCE_S = 60.0
 """A run of another machine without a heartbeat for so long is lost."""
+_LOOK_S = 0.5
 NICENESS = 5
 """So that the viewer, and what else a person does, goes first."""
 
@@ -116,8 +117,16 @@ def is_running(folder: Path) -> bool:
     return _running(folder) is not None
 
 
-def check_free(folder: Path) -> None:
+def check_free(folder: Path, patient: bool = False) -> None:
     """Check that no other process runs a job in `folder`; two would mix their files.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    patient
+        Whether to wait for a sign of a run of another machine, which may have died
+        a moment ago: until its next heartbeat, or `SILENCE_S`.
 
     Raises
     ------
@@ -125,9 +134,11 @@ def check_free(folder: Path) -> None:
         If one does, with its number and machine.
     """
     values = (_running(folder) or {}).get("values", {})
-    if values and values.get("pid") != os.getpid():
-        host = values.get("host", platform.node())
-        where = "" if host == platform.node() else f" of {host}"
+    host = values.get("host", platform.node())
+    where = "" if host == platform.node() else f" of {host}"
+    if not values or (not where and values.get("pid") == os.getpid()):
+        return
+    if not (where and patient and _falls_silent(folder)):
         raise ConfigError(
             f"output: a run is going on in '{folder}' (process {values.get('pid')}"
             f"{where}). Wait for it, cancel it with 'neuropretrain runs cancel "
@@ -151,6 +162,16 @@ def started_alive(started: Event, last_time: float) -> bool:
     if "created" in values:
         return process_alive(int(values["pid"]), float(values["created"]))
     return _find_process(started) is not None
+
+
+def _falls_silent(folder: Path) -> bool:
+    """Wait until a run of another machine is heard again, or is lost."""
+    size = (folder / EVENTS).stat().st_size
+    while (folder / EVENTS).stat().st_size == size:
+        if not is_running(folder):
+            return True
+        time.sleep(_LOOK_S)
+    return False
 
 
 def _running(folder: Path) -> Event | None:
