@@ -60,7 +60,8 @@ def test_the_batch_is_halved_and_the_epoch_begins_again(
     limit_memory(monkeypatch, volumes=2, free=4)  # fails in the second epoch
     said: list[Progress] = []
     finetune(settings(derivatives, tmp_path), said.append)
-    (warning,) = [one for one in said if one.state == "warning"]
+    warning, idle = [one for one in said if one.state == "warning"]
+    assert "learned next to nothing" in idle.message  # in two epochs
     assert "Out of memory with 4 volumes per step: going on with 2" in warning.message
     assert warning.values == {"batch_size": 2, "accumulate": 2}
     assert [one.step for one in said if one.state == "epoch"] == [1, 2]

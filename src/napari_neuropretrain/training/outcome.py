@@ -19,6 +19,11 @@ from napari_neuropretrain.reporting.safely import write_safely
 from napari_neuropretrain.training.baselines import judge_baselines
 from napari_neuropretrain.training.batches import ordered_loader
 from napari_neuropretrain.training.fit_settings import Fit
+from napari_neuropretrain.training.learned import (
+    TrainingLoss,
+    say_if_idle,
+    training_loss,
+)
 from napari_neuropretrain.training.reference import gather_reference
 from napari_neuropretrain.training.report import report_finetuning
 from napari_neuropretrain.training.results import (
@@ -75,7 +80,8 @@ def finish_training(
     found: dict[str, Any] = {"splits": _citation(config, study)}
     found["cost"] = asdict(trained.cost)
     size = trained.pace.batch_size
-    scored, offset = _score(task, network, study, device, size, report)
+    scored, offset, loss = _score(task, network, study, device, size, report)
+    found["training_loss"] = asdict(loss)
     if task.kind == "regression":
         found["offset_taken_off"] = round(offset, 4)
     certainty = Certainty(seed=config.seed)
@@ -93,6 +99,8 @@ def finish_training(
     said = [describe(metrics, task), *describe_baselines(metrics, task)]
     if config.shuffle_labels:
         said.append(judge_self_test(metrics["test"], report))
+    else:
+        said += say_if_idle(loss, report)
     written = read_card(output / CARD)
     write_safely(
         lambda: report_finetuning(config, written, said, study.failures), report
@@ -107,7 +115,7 @@ def _score(
     device: torch.device,
     batch_size: int,
     report: Report,
-) -> tuple[list[Scored], float]:
+) -> tuple[list[Scored], float, TrainingLoss]:
     """Settle the output, and predict every scan without augmentation."""
     scans = study.volumes.scans
     every = VolumeDataset(study.volumes.sources, torch.zeros(len(scans)))
@@ -119,7 +127,7 @@ def _score(
         Scored(scan, study.parts[scan.key], study.labels[scan.key], prediction)
         for scan, prediction in zip(scans, predictions, strict=True)
     ]
-    return scored, offset
+    return scored, offset, training_loss(task, study, logits)
 
 
 def _card(

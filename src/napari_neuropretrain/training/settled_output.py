@@ -42,10 +42,7 @@ def settle_output(
     if task.kind != "regression" or bias is None:
         return logits, 0.0
     targets = study.scale.standardise(study.labels_of("train"))
-    trained = torch.tensor(
-        [study.parts[scan.key] == "train" for scan in study.volumes.scans]
-    )
-    offset = (logits[trained] - targets).mean()
+    offset = (logits[study.members("train")] - targets).mean()
     with torch.no_grad():
         bias.sub_(offset.to(bias))
     return logits - offset, float(offset) * study.scale.sd

@@ -59,6 +59,10 @@ class Study:
     failures: tuple[Failure, ...]
     brains: Mapping[str, Fingerprint] = field(default_factory=dict)
 
+    def members(self, part: Part) -> Tensor:
+        """Return which scans (N,) of `volumes` belong to one part."""
+        return torch.tensor([self.parts[one.key] == part for one in self.volumes.scans])
+
     def labels_of(self, part: Part) -> Tensor:
         """Return the labels (N,) of one part, in the order of `dataset`."""
         keys = [scan.key for scan in self.volumes.scans if self.parts[scan.key] == part]
