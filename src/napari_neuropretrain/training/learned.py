@@ -65,11 +65,10 @@ def say_if_idle(loss: TrainingLoss, report: Report) -> list[str]:
     if not loss.idle:
         return []
     message = (
-        "The network has learned next to nothing: on its own training part its loss is "
-        f"{loss.network:.3f}, and that of one answer for everyone {loss.constant:.3f}. "
-        "Its maps mean nothing either. Train for longer, with a patience as long "
-        "(transformers from scratch may need hundreds of epochs), try another learning "
-        "rate, or start from initial weights."
+        "The network has learned next to nothing, and its maps mean nothing: its loss "
+        f"on its own training part is {loss.network:.3f}, that of one answer for "
+        f"everyone {loss.constant:.3f}. Train for longer, with as much patience, or "
+        "start from initial weights."
     )
     report(Progress("warning", message))
     return [message]
