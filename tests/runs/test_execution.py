@@ -9,6 +9,7 @@ from napari_neuropretrain import runs
 from napari_neuropretrain.config.registry import Registry
 from napari_neuropretrain.errors import Cancelled, ConfigError, NeuropretrainError
 from napari_neuropretrain.runs import folder, recorder
+from napari_neuropretrain.runs.process import attach
 
 
 def events(where: Path) -> list[dict]:
@@ -84,6 +85,20 @@ def test_events_are_read_by_whole_lines(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('och"}\n')
     assert runs.read_events(tmp_path, offset)[0] == [{"state": "epoch"}]
+
+
+def test_a_line_that_a_power_cut_tore_is_left_out(run) -> None:
+    run("good")
+    before = len(events(run.folder))
+    with (run.folder / runs.EVENTS).open("a") as file:
+        file.write('{"time": 1, "state": "st')
+    run("good")
+    found = events(run.folder)
+    assert len(found) == 2 * before
+    assert [one["state"] for one in found].count("started") == 2
+    again = attach(run.folder)
+    assert again.poll()[0]["state"] == "started"
+    assert again.ending().state == "finished"
 
 
 def test_exit_codes_become_sentences() -> None:

@@ -32,7 +32,7 @@ def read_events(folder: Path, offset: int = 0) -> tuple[list[Event], int]:
     Returns
     -------
     events
-        The events after `offset`.
+        The events after `offset`; lines that were torn are left out.
     offset
         Where to go on next time; a line still being written is left for then.
     """
@@ -43,8 +43,23 @@ def read_events(folder: Path, offset: int = 0) -> tuple[list[Event], int]:
         file.seek(offset)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]
-    events = [json.loads(line) for line in whole.splitlines() if line.strip()]
+    events = [event for line in whole.splitlines() if (event := read_event(line))]
     return events, offset + len(whole)
+
+
+def read_event(line: bytes) -> Event | None:
+    """Return the event of a line; None for one that a power cut or a full disk tore.
+
+    Examples
+    --------
+    >>> read_event(b'{"state": "started"}'), read_event(b'{"state": "sta')
+    ({'state': 'started'}, None)
+    """
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "state" in event else None
 
 
 def request_stop(folder: Path) -> None:

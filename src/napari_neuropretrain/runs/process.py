@@ -27,6 +27,7 @@ from napari_neuropretrain.runs.folder import (
     check_inputs,
     clear_requests,
     output_of,
+    read_event,
     read_events,
 )
 
@@ -109,7 +110,7 @@ def attach(folder: Path) -> ChildRun:
     latest = events[starts[-1] :]
     ended = any(event["state"] in FINAL_STATES for event in latest)
     process = None if ended else _find_process(latest[0])
-    return ChildRun(folder, process, _nth_line(folder, starts))
+    return ChildRun(folder, process, _latest_start(folder))
 
 
 def is_running(folder: Path) -> bool:
@@ -200,10 +201,14 @@ def _find_process(started: Event) -> psutil.Process | None:
     return None
 
 
-def _nth_line(folder: Path, starts: list[int]) -> int:
+def _latest_start(folder: Path) -> int:
     """Return the byte at which the line of the latest start begins."""
-    lines = (folder / EVENTS).read_bytes().splitlines(keepends=True)
-    return sum(len(line) for line in lines[: starts[-1]])
+    found = place = 0
+    for line in (folder / EVENTS).read_bytes().splitlines(keepends=True):
+        if (event := read_event(line)) and event["state"] == "started":
+            found = place
+        place += len(line)
+    return found
 
 
 def _own_group() -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._started = time.time()
         self.log: logging.Handler = logging.NullHandler()
+        self._end_torn_line()
 
     def __call__(self, progress: Progress) -> None:
         """Record one event and pass it on."""
@@ -113,6 +114,13 @@ class Recorder:
         line = json.dumps(event, ensure_ascii=False, default=str) + "\n"
         with self._lock, (self.folder / EVENTS).open("a", encoding="utf-8") as file:
             file.write(line)
+
+    def _end_torn_line(self) -> None:
+        """Let the first event begin on a line of its own."""
+        path = self.folder / EVENTS
+        if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
+            with path.open("ab") as file:
+                file.write(b"\n")
 
 
 @contextmanager
