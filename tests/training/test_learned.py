@@ -40,7 +40,7 @@ def test_a_network_that_stood_still_is_told_from_one_that_learned(
     message, warnings = trained(derivatives, tmp_path / "still", **still)
     assert len(warnings) == 1
     assert warnings[0] in message
-    assert "next to nothing" in (tmp_path / "still" / "report.html").read_text()
+    assert "next to nothing" in (tmp_path / "still" / "report.html").read_text("utf-8")
     loss = json.loads((tmp_path / "still" / "metrics.json").read_text())
     assert loss["training_loss"]["network"] == pytest.approx(
         loss["training_loss"]["constant"], rel=0.03
