@@ -2,7 +2,8 @@
 
     python benchmarks/planted_effects.py --output OUT [--tasks ad pd]
         [--backbones densenet121 ...] [--participants 340] [--held-out 20]
-        [--epochs 12] [--slow-epochs 300] [--patch 4] [--stride 4] [--threads 1]
+        [--epochs 12] [--slow-epochs 300] [--learning-rate 0.001]
+        [--patch 4] [--stride 4] [--threads 1]
 
 Makes a cohort of synthetic brains of 32x32x32 voxels of 5 mm, in which "AD" shrinks and
 darkens the medial temporal lobes and "PD" putamen and caudate. Trains each backbone to
@@ -69,7 +70,7 @@ TOYS: dict[str, dict[str, Any]] = {
 }
 """Options that fit 32 voxels and one core; what is not named is as in the catalog."""
 SLOW = ("swin_t", "vit_8m", "vit_b16", "vit_b16_6l")
-"""Learn nothing for a hundred epochs, and the structure only after that."""
+"""Stand still for 40 to 190 epochs, and learn the structure only after that."""
 Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

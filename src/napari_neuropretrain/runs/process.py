@@ -101,15 +101,12 @@ def attach(folder: Path) -> ChildRun:
     ConfigError
         If no run was ever recorded there.
     """
-    events, _ = read_events(folder)
-    starts = [i for i, event in enumerate(events) if event["state"] == "started"]
-    if not starts:
+    latest = _latest_run(folder)
+    if not latest:
         raise ConfigError(
             f"No run is recorded in '{folder}'. Give the output folder of a run."
         )
-    latest = events[starts[-1] :]
-    ended = any(event["state"] in FINAL_STATES for event in latest)
-    process = None if ended else _find_process(latest[0])
+    process = None if _ended(latest) else _find_process(latest[0])
     return ChildRun(folder, process, _latest_start(folder))
 
 
@@ -178,12 +175,10 @@ def _falls_silent(folder: Path) -> bool:
 def _running(folder: Path) -> Event | None:
     """Return the ``started`` event of the job that runs in `folder`, or None."""
     try:
-        events, _ = read_events(folder)
+        latest = _latest_run(folder)
     except OSError:
         return None
-    starts = [i for i, event in enumerate(events) if event["state"] == "started"]
-    latest = events[starts[-1] :] if starts else []
-    if not latest or any(event["state"] in FINAL_STATES for event in latest):
+    if not latest or _ended(latest):
         return None
     alive = started_alive(latest[0], float(latest[-1]["time"]))
     return latest[0] if alive else None
@@ -199,6 +194,17 @@ def _find_process(started: Event) -> psutil.Process | None:
     except (psutil.Error, KeyError, ValueError):
         pass
     return None
+
+
+def _latest_run(folder: Path) -> list[Event]:
+    """Return the events of the latest run of a folder, its ``started`` first."""
+    events, _ = read_events(folder)
+    starts = [i for i, event in enumerate(events) if event["state"] == "started"]
+    return events[starts[-1] :] if starts else []
+
+
+def _ended(run: Sequence[Event]) -> bool:
+    return any(event["state"] in FINAL_STATES for event in run)
 
 
 def _latest_start(folder: Path) -> int:
